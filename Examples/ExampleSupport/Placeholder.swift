@@ -1,0 +1,1 @@
+// The programs share this module.

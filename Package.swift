@@ -1,0 +1,100 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// The table of who may import whom is a promise to adopters: an application that only wants `RetryKit`
+// compiles four small modules and nothing else. `HouseTests` compares this manifest with the imports.
+
+/// One public module: a target and the library product that carries it.
+struct Module {
+  var name: String
+  var dependencies: [String] = []
+}
+
+let modules = [
+  Module(name: "ReliabilityCore", dependencies: ["CReliability"]),
+  Module(name: "ErrorContext", dependencies: ["ReliabilityCore"]),
+  Module(name: "ReliabilityMetrics", dependencies: ["ReliabilityCore", "CReliability"]),
+  Module(name: "TimeoutManager", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(
+    name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
+  Module(
+    name: "AtomicStore", dependencies: ["ReliabilityCore", "ReliabilityIO", "ReliabilityMetrics"]),
+  Module(
+    name: "ReliabilityFoundation",
+    dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
+  Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
+  Module(
+    name: "Reliability",
+    dependencies: [
+      "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
+      "AtomicStore", "ReliabilityFoundation",
+    ]),
+]
+
+/// The programs. As a dependency (a checkout of SwiftPM's) the package offers no executable product, because
+/// an executable of the same name in the adopter's package would be overwritten in its build folder.
+let isCheckout = Context.packageDirectory.split(separator: "/").contains("checkouts")
+let programs: [Product] =
+  isCheckout
+  ? []
+  : [
+    .executable(name: "downloader", targets: ["ReliabilityDownloader"]),
+    .executable(name: "benchmarks", targets: ["ReliabilityBenchmarks"]),
+  ]
+
+func testTarget(_ module: String, alsoUsing others: [String] = []) -> Target {
+  .testTarget(
+    name: "\(module)Tests",
+    dependencies: ([module, "ReliabilityTesting"] + others).map { .byName(name: $0) })
+}
+
+let package = Package(
+  name: "swift-reliability",
+  platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
+  products: modules.map { .library(name: $0.name, targets: [$0.name]) } + programs,
+  targets: [
+    .target(name: "CReliability"),
+    .target(name: "ReliabilityIO", dependencies: ["ReliabilityCore", "CReliability"]),
+  ]
+    + modules.map { module in
+      .target(name: module.name, dependencies: module.dependencies.map { .byName(name: $0) })
+    }
+    + [
+      .target(
+        name: "ReliabilityExampleSupport", dependencies: ["Reliability"],
+        path: "Examples/ExampleSupport"),
+      .executableTarget(
+        name: "ReliabilityDownloader", dependencies: ["Reliability", "ReliabilityExampleSupport"],
+        path: "Examples/Downloader"),
+      .target(name: "CReliabilityAllocationCounter", path: "Benchmarks/AllocationCounter"),
+      .executableTarget(
+        name: "ReliabilityBenchmarks",
+        dependencies: ["Reliability", "CReliabilityAllocationCounter"],
+        path: "Benchmarks/Program"),
+      testTarget("ReliabilityCore"),
+      testTarget("ReliabilityIO"),
+      testTarget("ErrorContext"),
+      testTarget("ReliabilityMetrics"),
+      testTarget("TimeoutManager"),
+      testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
+      testTarget("AtomicStore", alsoUsing: ["ReliabilityIO"]),
+      testTarget("ReliabilityFoundation"),
+      .testTarget(
+        name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting"]),
+      .testTarget(
+        name: "ExamplesTests", dependencies: ["ReliabilityExampleSupport", "ReliabilityDownloader"]),
+      .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
+    ]
+)
+
+for target in package.targets where !target.name.hasPrefix("CReliability") {
+  target.swiftSettings = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .strictMemorySafety(),
+  ]
+}

@@ -1,0 +1,66 @@
+internal import Synchronization
+
+/// Something that happens once at an instant: the unit a ``TimeSource`` schedules.
+///
+/// Subclass it and override ``fire()``; the object itself is the timer, so that scheduling one allocates nothing more.
+/// Only a type that implements or uses a ``TimeSource`` directly needs this.
+open class Alarm: @unchecked Sendable {
+  // Owned by the time source that holds the alarm, under its lock.
+  package final var link = AlarmLink()
+
+  /// Makes an alarm that is not scheduled yet.
+  public init() {}
+
+  /// Called once when the instant has come, on a thread of the time source, outside its locks.
+  ///
+  /// Must be short, must not block and must not run code of a user.
+  open func fire() {}
+}
+
+/// Where an alarm stands in the lists of its time source.
+package struct AlarmLink {
+  package enum State: UInt8 { case idle, waiting, done }
+
+  package var state = State.idle
+  package var slot: UInt16 = 0
+  package var tick: UInt64 = 0
+  package unowned(unsafe) var next: Alarm?
+  package unowned(unsafe) var previous: Alarm?
+}
+
+/// Resumes one waiting task, once, whoever comes first: the time, or a cancellation before the task waits.
+final class WakeUpAlarm: Alarm, @unchecked Sendable {
+  @safe private enum State {
+    case initial
+    case waiting(UnsafeContinuation<Void, Never>)
+    case finished
+  }
+
+  private let state = Mutex(State.initial)
+
+  /// - Returns: Whether to schedule the alarm. `false` means that the continuation has been resumed.
+  func wait(with continuation: UnsafeContinuation<Void, Never>) -> Bool {
+    let goOn = state.withLock { state in
+      if case .finished = state { return false }
+      state = unsafe .waiting(continuation)
+      return true
+    }
+    if !goOn { unsafe continuation.resume() }
+    return goOn
+  }
+
+  /// Whether the task was, or will not be, put to sleep.
+  var isFinished: Bool {
+    state.withLock { state in if case .finished = state { true } else { false } }
+  }
+
+  override func fire() {
+    let continuation: UnsafeContinuation<Void, Never>? = state.withLock { state in
+      let before = unsafe state
+      state = .finished
+      if case .waiting(let continuation) = unsafe before { return unsafe continuation }
+      return nil
+    }
+    unsafe continuation?.resume()
+  }
+}

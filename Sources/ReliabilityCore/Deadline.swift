@@ -1,0 +1,43 @@
+/// The instant by which the work in progress must be done.
+///
+/// `withTimeout` sets ``current`` for its body; nested limits take the minimum. Whatever is about to wait asks first
+/// whether the wait can end in time, and fails at once with the last real error when it cannot.
+///
+///     if let deadline = Deadline.current, !deadline.allows(.seconds(5), from: clock.now) {
+///       throw lastError
+///     }
+public struct Deadline: Hashable, Sendable, Comparable {
+  /// When the time is up.
+  public let instant: ContinuousClock.Instant
+
+  /// Makes a deadline at an instant.
+  public init(_ instant: ContinuousClock.Instant) {
+    self.instant = instant
+  }
+
+  /// The deadline of the current task, or `nil` when nothing limits it.
+  ///
+  /// A task-local value: child tasks inherit it, detached tasks do not.
+  public static var current: Deadline? { taskLocal }
+
+  @TaskLocal package static var taskLocal: Deadline?
+
+  /// Whether this deadline comes before the other.
+  public static func < (lhs: Deadline, rhs: Deadline) -> Bool { lhs.instant < rhs.instant }
+
+  /// How much time is left, zero at least.
+  ///
+  /// - Parameter now: The present instant of the clock in use.
+  public func remaining(at now: ContinuousClock.Instant) -> Duration {
+    instant > now ? now.duration(to: instant) : .zero
+  }
+
+  /// Whether a wait that begins now ends before this deadline.
+  ///
+  /// - Parameters:
+  ///   - wait: How long the wait would take.
+  ///   - now: The present instant of the clock in use.
+  public func allows(_ wait: Duration, from now: ContinuousClock.Instant) -> Bool {
+    now.saturatingAdvanced(by: wait) < instant
+  }
+}

@@ -1,0 +1,4 @@
+import Testing
+import AtomicStore
+
+@Suite struct AtomicStorePlaceholderTests {}

@@ -1,0 +1,4 @@
+import Testing
+import ErrorContext
+
+@Suite struct ErrorContextPlaceholderTests {}

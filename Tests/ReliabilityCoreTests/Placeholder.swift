@@ -1,0 +1,4 @@
+import Testing
+import ReliabilityCore
+
+@Suite struct ReliabilityCorePlaceholderTests {}

@@ -1,0 +1,4 @@
+import Testing
+import ReliabilityFoundation
+
+@Suite struct ReliabilityFoundationPlaceholderTests {}

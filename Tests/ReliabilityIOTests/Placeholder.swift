@@ -1,0 +1,4 @@
+import Testing
+import ReliabilityIO
+
+@Suite struct ReliabilityIOPlaceholderTests {}

@@ -1,0 +1,4 @@
+import Testing
+import ReliabilityMetrics
+
+@Suite struct ReliabilityMetricsPlaceholderTests {}

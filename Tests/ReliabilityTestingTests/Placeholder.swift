@@ -1,0 +1,4 @@
+import Testing
+import ReliabilityTesting
+
+@Suite struct ReliabilityTestingPlaceholderTests {}

@@ -1,0 +1,4 @@
+import Testing
+import RetryKit
+
+@Suite struct RetryKitPlaceholderTests {}

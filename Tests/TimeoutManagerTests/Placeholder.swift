@@ -1,0 +1,4 @@
+import Testing
+import TimeoutManager
+
+@Suite struct TimeoutManagerPlaceholderTests {}
