@@ -59,8 +59,10 @@ package final class DiskExecutor: Sendable {
 private final class BodyJob<R: ~Copyable, E: Error>: Job, @unchecked Sendable {
   private var body: (@Sendable () throws(E) -> sending R)?
   private var result: Result<R, E>?
-  /// Orders the result's two sides. The continuation does too, but when it is resumed before the task waits, the
-  /// thread sanitizer can't see it.
+  /// Orders the result's two sides.
+  ///
+  /// The continuation does too, but when it is resumed before the task waits, the thread sanitizer can't
+  /// see it.
   private let isFinished = Atomic<Bool>(false)
   var continuation: CheckedContinuation<Void, Never>?
 

@@ -4,11 +4,20 @@ import Testing
 /// Takes real time, because it is about real time.
 @Suite struct RealTimeSaveTests {
   /// Were saves made on the cooperative pool, twenty of them would hold all its threads.
-  @Test func aSleeperWakesOnTimeWhileTwentyTasksSave() async throws {
+  ///
+  /// In a process of its own, since other tests block that pool on purpose.
+  @Test func aSleeperWakesOnTimeWhileTwentyTasksSave() async {
+    await #expect(processExitsWith: .success) {
+      let late = try await RealTimeSaveTests.worstLateness()
+      #expect(late < .milliseconds(500), "the sleeper was late by \(late)")
+    }
+  }
+
+  private static func worstLateness() async throws -> Duration {
     let scratch = ScratchDirectory()
     let content = [UInt8](repeating: 7, count: 1 << 20)
     let clock = ContinuousClock()
-    let late = try await withThrowingTaskGroup(of: Duration.self) { group in
+    return try await withThrowingTaskGroup(of: Duration.self) { group in
       for i in 0..<20 {
         group.addTask {
           for _ in 0..<5 { try await AtomicFile.replace(scratch.file("f\(i)"), with: content) }
@@ -26,6 +35,5 @@ import Testing
       }
       return try await group.reduce(Duration.zero) { max($0, $1) }
     }
-    #expect(late < .milliseconds(500), "the sleeper was late by \(late)")
   }
 }
