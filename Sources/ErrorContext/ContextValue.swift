@@ -173,6 +173,7 @@ extension ContextValues: ExpressibleByDictionaryLiteral {
 extension ContextValues: CustomStringConvertible {
   /// The entries as `key=value`, private values masked.
   public var description: String {
-    entries.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    entries.map { "\($0.key)=\(Redaction.standard.shown($0.value, name: $0.key))" }
+      .joined(separator: " ")
   }
 }

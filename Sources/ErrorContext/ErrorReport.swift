@@ -109,7 +109,7 @@ public struct ErrorReport: Hashable, Sendable {
     userMessage = facts.userMessage
     suggestedActions = facts.suggestedActions(recommendedQuality: download?.recommendedQuality)
     isRetryable = facts.retryability.isRetryable
-    retryAfter = facts.retryability.retryAfter?.clamped
+    retryAfter = facts.retryability.retryAfter?.inReport
     errorType = facts.type
     errorMessage = facts.message
     causes = facts.causes
