@@ -70,7 +70,9 @@ public struct AttemptRecord: Hashable, Sendable {
 
 /// Where retries leave their failed attempts for the error context they run in.
 package enum AttemptJournal {
-  /// Whether anybody listens. Ask before building a record: outside an error context this costs one task-local read.
+  /// Whether anybody listens.
+  ///
+  /// Ask before building a record: outside an error context this costs one task-local read.
   package static var isActive: Bool { ContextScope.current.get() != nil }
 
   /// Adds an attempt to the innermost error context; does nothing outside one.

@@ -181,7 +181,9 @@ extension AttemptRecord: ReportPart {
   /// Writes `number`, `error`, `category`, `at`, `elapsed_seconds`, `delay_seconds` and `method`.
   public func encode(to encoder: any Encoder) throws { try EncodingSink.encode(self, to: encoder) }
 
-  /// Reads what ``encode(to:)`` writes. Durations are exact to the nanosecond up to 100 days.
+  /// Reads what ``encode(to:)`` writes.
+  ///
+  /// Durations are exact to the nanosecond up to 100 days.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
     number = try reader.value("number")

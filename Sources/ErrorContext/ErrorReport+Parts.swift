@@ -55,7 +55,9 @@ extension ErrorReport {
     /// More about it, redacted, 256 bytes at most.
     public let detail: String?
 
-    /// What can happen. The set is open.
+    /// What can happen.
+    ///
+    /// The set is open.
     public struct Event: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
       /// The word itself.
       public let rawValue: String
@@ -103,7 +105,9 @@ extension ErrorReport {
     }
   }
 
-  /// What is known of a child process that failed. Appears as `technical_details`.
+  /// What is known of a child process that failed.
+  ///
+  /// Appears as `technical_details`.
   public struct ProcessDetails: Hashable, Sendable {
     /// The command line, redacted; 64 arguments of 256 bytes at most.
     public let arguments: [String]
@@ -160,7 +164,9 @@ extension ErrorReport {
     public let temporaryPath: String?
     /// What was done to recover: "kept 3 MB to resume from", "removed the temporary file".
     public let recoveryTaken: String?
-    /// A quality that would need less memory and time, such as "480p". The report of a memory or timeout error
+    /// A quality that would need less memory and time, such as "480p".
+    ///
+    /// The report of a memory or timeout error
     /// suggests it first.
     public let recommendedQuality: String?
 

@@ -5,7 +5,9 @@ protocol ReportPart: Codable, Sendable {
   func write(to sink: inout some MemberSink)
 }
 
-/// Takes the members of one JSON object. A `nil` is left out, except where the name says otherwise.
+/// Takes the members of one JSON object.
+///
+/// A `nil` is left out, except where the name says otherwise.
 protocol MemberSink {
   mutating func member(_ name: String, _ value: String?)
   mutating func member(_ name: String, _ value: Bool?)

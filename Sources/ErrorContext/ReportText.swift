@@ -33,7 +33,9 @@ enum ReportText {
     return printable("\(typeName(of: inner)): \(text)", limit: limit)
   }
 
-  /// The type with its module. Types that are private to a file or local to a function lose the part that names the
+  /// The type with its module.
+  ///
+  /// Types that are private to a file or local to a function lose the part that names the
   /// place in the binary, which changes from build to build.
   static func typeName(of error: any Error) -> String {
     let name = String(reflecting: type(of: error))
