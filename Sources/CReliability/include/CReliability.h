@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "io.h"
 #include "stripe.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell
