@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "stripe.h"
+#include "io.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell
 // (macros with arguments, variadic functions). No logic lives here.
