@@ -2,7 +2,9 @@ import Synchronization
 import Testing
 import TimeoutManager
 
-/// The few tests of the real timer. Bounds are wide: they run on busy machines.
+/// The few tests of the real timer.
+///
+/// Bounds are wide: they run on busy machines.
 @Suite struct RealTimeTimeoutTests {
   @Test(.timeLimit(.minutes(1)))
   func limitEndsABodyThatSuspends() async throws {
