@@ -30,7 +30,9 @@ public final class AtomicFile: Sendable {
   private let written = Atomic<Int64>(0)
   private let file: Mutex<TemporaryFile?>
 
-  /// How many bytes were appended so far. Never waits, so a progress bar may ask at any time.
+  /// How many bytes were appended so far.
+  ///
+  /// Never waits, so a progress bar may ask at any time.
   public var size: Int64 { written.load(ordering: .acquiring) }
 
   /// Starts a file that will replace the one at a path.

@@ -50,7 +50,9 @@ struct Target: ~Copyable {
     }
   }
 
-  /// Looks again at what is there. What has gone is remembered, for its owner and mode.
+  /// Looks again at what is there.
+  ///
+  /// What has gone is remembered, for its owner and mode.
   mutating func refresh(options: AtomicFile.Options) throws(StoreError) {
     guard let status = try Target.status(of: name, in: directory, path: path) else { return }
     try Target.check(status, path: path, options: options)
