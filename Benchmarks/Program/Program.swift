@@ -10,8 +10,8 @@
 @main
 struct Program {
   static let benchmarks: [Benchmark] =
-    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all + StoreBenchmarks.all
-    + MetricsBenchmarks.all
+    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
+    + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

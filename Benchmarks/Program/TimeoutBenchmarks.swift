@@ -55,12 +55,12 @@ enum TimeoutBenchmarks {
   /// How much the heap grows from one round of 100,000 outstanding one-hour timeouts to the next, after they ended.
   private static func outstandingMemory() async throws -> Result {
     let outstanding = 100_000
-    let warmUpRounds = 2
+    let warmUpRounds = 4
     var growth: [Double] = []
     var peak = 0.0
     var residentAtStart = 0.0
     var last = 0.0
-    for round in 0..<12 {
+    for round in 0..<14 {
       let before = Memory.heapBytes
       let atPeak = try await oneRound(outstanding)
       let after = Memory.heapBytes
