@@ -16,7 +16,7 @@ struct Target: ~Copyable {
   init(
     _ path: String, options: AtomicFile.Options, fileSystem: FileSystem
   ) throws(StoreError) {
-    guard var (parent, name) = Target.split(path), !path.utf8.contains(0) else {
+    guard case (let parent, var name)? = Target.split(path), !path.utf8.contains(0) else {
       throw StoreError(.invalidPath, path: path)
     }
     var resolved = path
@@ -38,13 +38,12 @@ struct Target: ~Copyable {
       if links > Target.maximumLinks { throw StoreError(.tooManySymbolicLinks, path: path) }
 
       let destination = try Target.readLink(name, in: directory, path: path)
-      resolved = joinPath(parent, destination)
+      resolved = joinPath(directory.path, destination)
       guard let next = Target.split(destination) else {
         throw StoreError(.targetIsNotRegularFile, path: path)
       }
       if destination.utf8.contains(UInt8(ascii: "/")) {
         directory = try Target.open(next.parent, in: directory, path: path)
-        parent = joinPath(parent, next.parent)
       }
       name = next.name
     }

@@ -129,6 +129,12 @@ import Testing
     try AtomicFile.replace(scratch.file("target"), with: bytes("newer"))
     let newer = try OpenFile(scratch.file("target"), [.read], fileSystem: .real)
     #expect(try newer.attribute("system.posix_acl_access") == access)
+    // But not against a mode that was asked for.
+    try AtomicFile.replace(
+      scratch.file("target"), with: bytes("newest"), options: .init(mode: 0o600))
+    let newest = try OpenFile(scratch.file("target"), [.read], fileSystem: .real)
+    #expect(try newest.status().mode == 0o600)
+    #expect(try newest.attributeNames().contains("system.posix_acl_access") == false)
     #expect(outcome.isDurable)
   }
 
