@@ -65,6 +65,31 @@ struct Unique: ~Copyable {
     try await retry {}
   }
 
+  @Test(
+    "P44: reading a sequence inside the body is retried, opening one is retried under its own name")
+  func sequences() async throws {
+    func numbers(failing: Bool) -> AsyncThrowingStream<Int, any Error> {
+      AsyncThrowingStream {
+        $0.yield(1)
+        $0.finish(throwing: failing ? Flaky() : nil)
+      }
+    }
+    let read = try await retry(instant) { attempt in
+      try await numbers(failing: attempt < 3).reduce(into: []) { $0.append($1) }
+    }
+    #expect(read == [1])
+
+    let openings = Log<Int>()
+    let opened = try await retryOpening(instant) {
+      openings.append(1)
+      if openings.count < 2 { throw Flaky() }
+      return numbers(failing: true)
+    }
+    #expect(openings.count == 2)
+    let error = await failure { for try await _ in opened {} }
+    #expect(error is Flaky, "an error while reading is nobody's but the reader's")
+  }
+
   @TaskLocal static var marker = 0
 
   @Test("Task-local values reach every attempt")

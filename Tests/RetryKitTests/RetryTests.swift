@@ -152,6 +152,21 @@ import Testing
     #expect(contextual.attempts.allSatisfy { $0.category == .network })
   }
 
+  @Test("Metrics count retries, recoveries and stops by reason")
+  func metrics() async throws {
+    let metrics = RetryMetrics(name: "search")
+    var policy = RetryPolicy(backoff: .none)
+    policy.observer = metrics.observe
+    try await retry(policy) { if $0 == 1 { throw Flaky() } }
+    _ = await failure { [policy] in try await retry(policy) { _ in throw Flaky() } }
+    let figures = metrics.samples().map { "\($0.name) \($0.labels.map(\.value)) \(Int($0.value))" }
+    #expect(
+      figures == [
+        #"retry_retries_total ["search"] 3"#, #"retry_recoveries_total ["search"] 1"#,
+        #"retry_stops_total ["search", "attemptsExhausted"] 1"#,
+      ])
+  }
+
   @Test("A contextual error is judged by what it wraps, also by the predicate")
   func looksThroughContext() async {
     let seen = Log<String>()
