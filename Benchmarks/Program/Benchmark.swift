@@ -11,6 +11,8 @@ struct Benchmark: Sendable {
 struct Comparison: Sendable {
   var subject: Batch
   var yardstick: (name: String, batch: Batch)?
+  /// About how long one sample takes: long where starting a batch takes long.
+  var sampleLength = Duration.milliseconds(1)
   /// Removes what the batches leave behind.
   var cleanUp: @Sendable () -> Void = {}
 }
@@ -73,7 +75,8 @@ extension Benchmark {
       let comparison = try await prepare()
       defer { comparison.cleanUp() }
       let (subject, yardstick) = try await Stopwatch.compare(
-        comparison.subject, with: comparison.yardstick?.batch)
+        comparison.subject, with: comparison.yardstick?.batch, sampleLength: comparison.sampleLength
+      )
       var result = Result(name: name, unit: .nanoseconds, summary: subject)
       result.allocations = try await Allocations.perOperation(of: comparison.subject)
       if let yardstick, let name = comparison.yardstick?.name {
