@@ -48,6 +48,6 @@ enum RetryBenchmarks {
 
   private struct Refused: ClassifiedError {
     var category: ErrorCategory { .overload }
-    var retryability: Retryability { .retryable }
+    var retryability: Retryability { .retryable() }
   }
 }

@@ -16,8 +16,8 @@ public struct AttemptRecord: Hashable, Sendable {
   /// When the attempt ended, on the wall clock.
   public let at: WallTime
 
-  /// How long the attempt took.
-  public let elapsed: Duration
+  /// How long the attempt took, `nil` when nobody timed it: a first attempt is not, so that success costs nothing.
+  public let elapsed: Duration?
 
   /// How long the wait before the next attempt is, `nil` when this was the last one.
   public let delay: Duration?
@@ -32,18 +32,18 @@ public struct AttemptRecord: Hashable, Sendable {
   ///   - error: The error's type and message. Redacted and limited to 512 bytes here.
   ///   - category: What kind of trouble it was.
   ///   - at: When the attempt ended.
-  ///   - elapsed: How long it took.
+  ///   - elapsed: How long it took, `nil` when nobody timed it.
   ///   - delay: How long the wait before the next attempt is, `nil` when there is none.
   ///   - method: How it was tried.
   public init(
-    number: Int, error: String, category: ErrorCategory, at: WallTime, elapsed: Duration,
+    number: Int, error: String, category: ErrorCategory, at: WallTime, elapsed: Duration?,
     delay: Duration? = nil, method: String? = nil
   ) {
     self.number = number
     self.error = ReportText.clean(error, limit: 512)
     self.category = ReportText.category(category)
     self.at = at
-    self.elapsed = elapsed.inReport
+    self.elapsed = elapsed?.inReport
     self.delay = delay?.inReport
     self.method = method.map { ReportText.clean($0, limit: 128) }
   }
@@ -55,12 +55,12 @@ public struct AttemptRecord: Hashable, Sendable {
   ///   - failure: The error. Described, redacted and limited to 512 bytes here; not kept.
   ///   - category: What kind of trouble it was.
   ///   - at: When the attempt ended.
-  ///   - elapsed: How long it took.
+  ///   - elapsed: How long it took, `nil` when nobody timed it.
   ///   - delay: How long the wait before the next attempt is, `nil` when there is none.
   ///   - method: How it was tried.
   public init(
     number: Int, failure: any Error, category: ErrorCategory, at: WallTime = .now,
-    elapsed: Duration, delay: Duration? = nil, method: String? = nil
+    elapsed: Duration?, delay: Duration? = nil, method: String? = nil
   ) {
     self.init(
       number: number, error: ReportText.summary(of: failure, limit: 512), category: category,

@@ -190,7 +190,7 @@ extension AttemptRecord: ReportPart {
     error = try reader.text("error", limit: 512) ?? ""
     category = try reader.category("category")
     at = try reader.time("at")
-    elapsed = try reader.seconds("elapsed_seconds") ?? .zero
+    elapsed = try reader.seconds("elapsed_seconds")
     delay = try reader.seconds("delay_seconds")
     method = try reader.text("method", limit: 128)
   }

@@ -92,11 +92,11 @@ internal import ReliabilityCore
       case .error(let error):
         AttemptRecord(
           number: attempt, failure: error, category: category ?? .unknown,
-          elapsed: elapsed ?? .zero, delay: delay)
+          elapsed: elapsed, delay: delay)
       case .refusedResult:
         AttemptRecord(
           number: attempt, error: "the result was refused", category: .unknown, at: .now,
-          elapsed: elapsed ?? .zero, delay: delay)
+          elapsed: elapsed, delay: delay)
       }
     AttemptJournal.record(record)
   }

@@ -101,7 +101,7 @@ import Testing
         scratch.file("target"), with: bytes("new"), fileSystem: disk.fileSystem)
     }
     #expect(error?.code == .syncFailed)
-    #expect(error?.retryability == .retryable)
+    #expect(error?.retryability == .retryable())
     #expect(disk.calls.count(where: { $0 == "fsync" }) == 1)
     #expect(!disk.calls.contains("rename"))
     #expect(scratch.read("target") == "old")
