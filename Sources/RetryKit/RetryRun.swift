@@ -12,7 +12,8 @@ internal import ReliabilityCore
   private var machine: RetryStateMachine
   private var attemptStarted: ContinuousClock.Instant?
 
-  init(_ settings: RetrySettings?, isIdempotent: Bool, started: ContinuousClock.Instant?) {
+  init(_ settings: RetrySettings?, isIdempotent: Bool, started: Duration?) {
+    let started = started.map { RetrySettings.origin.advanced(by: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
     attemptStarted = started
