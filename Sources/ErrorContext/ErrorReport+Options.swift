@@ -25,8 +25,8 @@ extension ErrorReport {
     /// The wall clock; `nil` takes the system's.
     public var wallTime: (@Sendable () -> WallTime)?
 
-    /// Makes the generator of one report's random digits; `nil` takes the system's.
-    public var generator: (@Sendable () -> any RandomNumberGenerator & Sendable)?
+    /// Where the random digits of a report's names come from.
+    public var randomness = RandomSource.system
 
     /// The default options.
     public init() {}

@@ -87,29 +87,12 @@ public struct ErrorReport: Hashable, Sendable {
     timeline: [TimelineEntry] = [], process: ProcessDetails? = nil,
     download: DownloadDetails? = nil
   ) {
-    if let makeGenerator = options.generator {
-      var generator = makeGenerator()
-      self.init(
-        error, options: options, status: status, timeline: timeline, process: process,
-        download: download, generator: &generator)
-    } else {
-      var generator = SystemRandomNumberGenerator()
-      self.init(
-        error, options: options, status: status, timeline: timeline, process: process,
-        download: download, generator: &generator)
-    }
-  }
-
-  private init(
-    _ error: any Error, options: Options, status: Int?, timeline: [TimelineEntry],
-    process: ProcessDetails?, download: DownloadDetails?,
-    generator: inout some RandomNumberGenerator
-  ) {
     let contextual = ContextScope.addingCurrent(to: error)
     let inner = contextual.underlying
     let facts = ReportFacts(inner, options: options)
     let frames = contextual.frames
     let now = options.now()
+    var generator = options.randomness.makeGenerator()
 
     category = facts.category
     title = facts.title
@@ -124,8 +107,8 @@ public struct ErrorReport: Hashable, Sendable {
     errorMessage = facts.message
     causes = facts.causes
     reference = ReportReference.reference(
-      prefix: options.referencePrefix, at: now, using: &generator)
-    errorID = ReportReference.uuid(using: &generator)
+      prefix: options.referencePrefix, at: now, random: generator.next())
+    errorID = ReportReference.uuid(random: (generator.next(), generator.next()))
     fingerprint = Fingerprint.make(
       type: facts.type, category: facts.category.rawValue, message: facts.message,
       causes: facts.causes.map(\.type),
