@@ -6,7 +6,9 @@ extension ErrorReport {
   ///     options.typeBase = "https://example.org/problems/"
   ///     let report = ErrorReport(error, options: options)
   public struct Options: Sendable {
-    /// The beginning of every reference: ASCII letters and digits, 16 at most. `DL` by default.
+    /// The beginning of every reference: ASCII letters and digits, 16 at most.
+    ///
+    /// `DL` by default.
     public var referencePrefix = "DL"
 
     /// What the category is appended to, to make the `type` URI of the problem.

@@ -18,15 +18,23 @@ public struct ErrorReport: Hashable, Sendable {
 
   /// A URI that names the kind of problem: the type base of the options and the category.
   public let type: String
-  /// A short summary of the kind of problem, the same for each of its kind. Never empty.
+  /// A short summary of the kind of problem, the same for each of its kind.
+  ///
+  /// Never empty.
   public let title: String
   /// The HTTP status of the response the report is sent with, if it is.
   public let status: Int?
-  /// What went wrong this time. Never empty; 4,096 bytes at most.
+  /// What went wrong this time.
+  ///
+  /// Never empty; 4,096 bytes at most.
   public let detail: String
-  /// What kind of trouble it is. Never empty.
+  /// What kind of trouble it is.
+  ///
+  /// Never empty.
   public let category: ErrorCategory
-  /// One sentence for the person who uses the program. Never empty; 1,024 bytes at most.
+  /// One sentence for the person who uses the program.
+  ///
+  /// Never empty; 1,024 bytes at most.
   public let userMessage: String
   /// What that person can do about it, most useful first; 8 at most.
   public let suggestedActions: [String]
@@ -42,7 +50,9 @@ public struct ErrorReport: Hashable, Sendable {
   public let errorID: String
   /// The error's type with its module.
   public let errorType: String
-  /// The error's own text, redacted. Never empty; 4,096 bytes at most.
+  /// The error's own text, redacted.
+  ///
+  /// Never empty; 4,096 bytes at most.
   public let errorMessage: String
   /// When the report was made.
   public let occurredAt: WallTime
@@ -109,7 +119,7 @@ public struct ErrorReport: Hashable, Sendable {
     userMessage = facts.userMessage
     suggestedActions = facts.suggestedActions(recommendedQuality: download?.recommendedQuality)
     isRetryable = facts.retryability.isRetryable
-    retryAfter = facts.retryability.retryAfter?.clamped
+    retryAfter = facts.retryability.retryAfter?.inReport
     errorType = facts.type
     errorMessage = facts.message
     causes = facts.causes

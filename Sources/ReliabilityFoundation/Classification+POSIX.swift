@@ -37,7 +37,8 @@ extension Classification {
       self.init(.network, .notRetryable)
     case .ECHILD, .ESRCH, .ENOEXEC:
       self.init(.process, .notRetryable)
-    case .EINVAL, .E2BIG, .EBADF, .EDOM, .ERANGE, .EILSEQ, .EOVERFLOW, .EOPNOTSUPP, .ENOSYS, .ENOTTY,
+    case .EINVAL, .E2BIG, .EBADF, .EDOM, .ERANGE, .EILSEQ, .EOVERFLOW, .EOPNOTSUPP, .ENOSYS,
+      .ENOTTY,
       .EFAULT:
       self.init(.validation, .notRetryable)
     default:
