@@ -74,15 +74,18 @@ extension Benchmark {
     Benchmark(name: name) {
       let comparison = try await prepare()
       defer { comparison.cleanUp() }
-      let (subject, yardstick) = try await Stopwatch.compare(
+      let timing = try await Stopwatch.compare(
         comparison.subject, with: comparison.yardstick?.batch, sampleLength: comparison.sampleLength
       )
-      var result = Result(name: name, unit: .nanoseconds, summary: subject)
+      var result = Result(name: name, unit: .nanoseconds, summary: timing.subject)
       result.allocations = try await Allocations.perOperation(of: comparison.subject)
-      if let yardstick, let name = comparison.yardstick?.name {
+      if let yardstick = timing.yardstick, let name = comparison.yardstick?.name {
         result.yardstick = (name, yardstick)
-        if let difference { result.figures.append((difference, subject.min - yardstick.min)) }
+        if let difference {
+          result.figures.append((difference, timing.subject.min - yardstick.min))
+        }
       }
+      if let ratio = timing.pairedRatio { result.figures.append(("paired_ratio", ratio)) }
       return result
     }
   }

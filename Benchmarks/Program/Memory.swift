@@ -16,8 +16,9 @@ enum Memory {
     return bytes < 0 ? .nan : Double(bytes)
   }
 
-  /// Bytes of physical memory, as the system sees it; NaN where there is no `/proc`.
+  /// Bytes of physical memory, as the system sees it, without what malloc keeps for later; NaN where there is no `/proc`.
   static var residentBytes: Double {
+    creliability_heap_trim()
     let descriptor = unsafe open("/proc/self/statm", O_RDONLY)
     guard descriptor >= 0 else { return .nan }
     defer { close(descriptor) }

@@ -6,18 +6,26 @@ enum Stopwatch {
   private static let sampleCount = 301
   private static let warmUp = Duration.milliseconds(50)
 
-  /// Nanoseconds per operation of a subject and of its yardstick.
+  /// What a comparison found, in nanoseconds per operation.
+  struct Timing: Sendable {
+    var subject: Summary
+    var yardstick: Summary?
+    /// The median of the ratios of neighbouring samples: steadier than a ratio of minimums where the machine is busy.
+    var pairedRatio: Double?
+  }
+
+  /// Times a subject and its yardstick.
   ///
   /// Samples are taken in turns, A B A B: a noisy second on the machine then falls on both. They are long against the
   /// clock's 25 ns and short against the scheduler's time slice, so that many of them go undisturbed.
   static func compare(
     _ subject: Batch, with yardstick: Batch?, sampleLength: Duration
-  ) async throws -> (subject: Summary, yardstick: Summary?) {
+  ) async throws -> Timing {
     let iterations = try await calibrate(subject, sampleLength)
     guard let yardstick else {
       var samples: [Double] = []
       for _ in 0..<sampleCount { samples.append(try await time(subject, iterations)) }
-      return (Summary(samples), nil)
+      return Timing(subject: Summary(samples))
     }
     let yardstickIterations = try await calibrate(yardstick, sampleLength)
     var samples: [Double] = []
@@ -26,7 +34,9 @@ enum Stopwatch {
       samples.append(try await time(subject, iterations))
       yardstickSamples.append(try await time(yardstick, yardstickIterations))
     }
-    return (Summary(samples), Summary(yardstickSamples))
+    return Timing(
+      subject: Summary(samples), yardstick: Summary(yardstickSamples),
+      pairedRatio: Summary(zip(samples, yardstickSamples).map { $0 / $1 }).median)
   }
 
   /// Warms up, and finds out how many iterations make a sample of the intended length.
