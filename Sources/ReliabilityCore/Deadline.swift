@@ -25,9 +25,10 @@ public struct Deadline: Hashable, Sendable, Comparable {
   /// A reference, because a task-local value of one word costs half of a larger one.
   @TaskLocal package static var scope: DeadlineScope?
 
-  /// The instant, or that of the current deadline when it comes earlier.
-  package static func earliest(_ instant: ContinuousClock.Instant) -> ContinuousClock.Instant {
-    scope.map { min($0.instant, instant) } ?? instant
+  /// The instant, or that of the current deadline when it comes earlier; both as time since the origin.
+  package static func earliest(_ end: Duration) -> Duration {
+    guard let scope, scope.end < end else { return end }
+    return scope.end
   }
 
   /// Whether this deadline comes before the other.
@@ -51,12 +52,25 @@ public struct Deadline: Hashable, Sendable, Comparable {
 }
 
 /// A stretch of work under a deadline: the alarm that ends it, and the instant.
+///
+/// For modules that bound work as `withTimeout` does; nobody else needs it.
 open class DeadlineScope: Alarm, @unchecked Sendable {
+  /// When the work began, as time since the origin of instants.
+  package final let start: Duration
+
+  /// When its time is up, as time since the origin of instants.
+  package final let end: Duration
+
   /// When the time is up.
-  public final let instant: ContinuousClock.Instant
+  public final var instant: ContinuousClock.Instant { .init(sinceOrigin: end) }
 
   /// Makes a scope that ends at an instant.
-  public init(until instant: ContinuousClock.Instant) {
-    self.instant = instant
+  public convenience init(until instant: ContinuousClock.Instant) {
+    self.init(start: .zero, end: instant.sinceOrigin)
+  }
+
+  package init(start: Duration, end: Duration) {
+    (self.start, self.end) = (start, end)
+    super.init()
   }
 }

@@ -29,12 +29,12 @@ package final class DeadlineScheduler: Sendable {
     var wakeUp = UInt64.max
   }
 
-  private let epoch: ContinuousClock.Instant
   private let state: Mutex<State>
   private let driver: TimerDriver
 
   private init() {
-    epoch = ContinuousClock.now
+    // Ticks count from the origin, so it must not lie ahead of the first alarm.
+    _ = ContinuousClock.Instant.origin
     state = Mutex(State())
     driver = TimerDriver()
     driver.start { [unowned self] in self.wakeUp() }
@@ -77,17 +77,17 @@ package final class DeadlineScheduler: Sendable {
   }
 
   private func setDriver(to tick: UInt64) {
-    let instant = epoch.advanced(by: .ticks(tick))
+    let instant = ContinuousClock.Instant(sinceOrigin: .ticks(tick))
     let now = ContinuousClock.now
     driver.set(after: instant > now ? now.duration(to: instant) : .zero)
   }
 
   private func tick(atOrAfter instant: ContinuousClock.Instant) -> UInt64 {
-    epoch.duration(to: instant).ticks(roundedUp: true)
+    instant.sinceOrigin.ticks(roundedUp: true)
   }
 
   private func tick(atOrBefore instant: ContinuousClock.Instant) -> UInt64 {
-    epoch.duration(to: instant).ticks(roundedUp: false)
+    instant.sinceOrigin.ticks(roundedUp: false)
   }
 }
 

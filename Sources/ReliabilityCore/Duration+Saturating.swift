@@ -77,6 +77,18 @@ extension Duration {
 }
 
 extension ContinuousClock.Instant {
+  /// Any instant of this process, to count from.
+  ///
+  /// The layout of an instant is the system library's own, so that one stored in an object or held across an `await` costs
+  /// metadata look-ups (measured: 12 ns each). A `Duration` since this one costs none.
+  package static let origin = ContinuousClock.now
+
+  /// How long this instant is after ``origin``; negative before it.
+  package var sinceOrigin: Duration { Self.origin.duration(to: self) }
+
+  /// The instant so long after ``origin``.
+  package init(sinceOrigin offset: Duration) { self = Self.origin.advanced(by: offset) }
+
   /// The instant so much later, or the latest one this package computes with.
   @inlinable package func saturatingAdvanced(by duration: Duration) -> Self {
     let limited = duration > .farAway ? Duration.farAway : duration.clamped

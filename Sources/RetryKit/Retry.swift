@@ -69,8 +69,8 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
 
 /// What there is to do before the first attempt: for most policies nothing.
 ///
-/// - Returns: When the attempt began, as the time since ``RetrySettings/origin``. Not as an instant: the layout of
-///   `ContinuousClock.Instant` is the system library's own, and one that lives across the attempt costs each call 12 ns.
+/// - Returns: When the attempt began, as the time since the origin of instants: an instant
+///   that lives across the attempt costs each call 12 ns.
 @inline(__always) @inlinable
 func startRetry(_ settings: RetrySettings?) -> Duration? {
   guard let settings, settings.hasWorkAtStart else { return nil }

@@ -13,7 +13,7 @@ internal import ReliabilityCore
   private var attemptStarted: ContinuousClock.Instant?
 
   init(_ settings: RetrySettings?, isIdempotent: Bool, started: Duration?) {
-    let started = started.map { RetrySettings.origin.advanced(by: $0) }
+    let started = started.map { ContinuousClock.Instant(sinceOrigin: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
     attemptStarted = started

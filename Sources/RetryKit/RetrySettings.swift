@@ -17,9 +17,6 @@ internal import ReliabilityCore
     var clock: any TimeSource = ContinuousClock()
   }
 
-  /// Any instant, to count from.
-  static let origin = ContinuousClock.now
-
   let values: Values
 
   /// Whether there is anything to do before the first attempt.
@@ -35,7 +32,7 @@ internal import ReliabilityCore
   /// Pays into the budget and reads the clock, where the policy needs it.
   @usableFromInline func start() -> Duration? {
     values.budget?.deposit()
-    return isTimed ? Self.origin.duration(to: values.clock.now) : nil
+    return isTimed ? values.clock.now.sinceOrigin : nil
   }
 }
 

@@ -26,57 +26,45 @@ internal import Synchronization
   private let flags = Atomic<UInt8>(0)
 
   // Written once by the child before it sets `begun`, read by others only after they saw that.
-  @safe @exclusivity(unchecked) private var child: Child?
+  @safe @exclusivity(unchecked) private var child: Task<Never, Never>?
 
   /// What the body threw.
   ///
   /// Written by the child before it sets `ended`.
   @safe @exclusivity(unchecked) private var failure: (any Error)?
 
-  /// The child task.
-  ///
-  /// The value holds the task object alive (the standard library retains it), so that a child that
-  /// ends meanwhile is cancelled to no effect, as through a `Task`.
-  @safe private struct Child: @unchecked Sendable {
-    let task: UnsafeCurrentTask
-    func cancel() { unsafe task.cancel() }
-  }
-
-  private let kind: TimeoutError.Kind
-  private let clock: any TimeSource
-  private let start: ContinuousClock.Instant
-
-  /// Schedules the end.
+  /// Makes an operation and schedules its end.
   ///
   /// - Throws: ``TimeoutError`` when no time is left.
   @usableFromInline
-  convenience init(
-    limit: Duration, kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
-    let start = clock.now
-    try self.init(
-      from: start, until: start.saturatingAdvanced(by: limit), kind: kind, clock: clock)
+  static func scheduled(
+    limit: Duration, _ kind: TimeoutError.Kind, _ clock: any TimeSource
+  ) throws(TimeoutError) -> TimeoutOperation {
+    let start = clock.now.sinceOrigin
+    return try scheduled(
+      from: start, until: start + max(.zero, min(limit, .farAway)), kind, clock)
   }
 
   @usableFromInline
-  convenience init(
-    until deadline: Deadline, kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
-    try self.init(from: clock.now, until: deadline.instant, kind: kind, clock: clock)
+  static func scheduled(
+    until deadline: Deadline, _ kind: TimeoutError.Kind, _ clock: any TimeSource
+  ) throws(TimeoutError) -> TimeoutOperation {
+    try scheduled(
+      from: clock.now.sinceOrigin, until: deadline.instant.sinceOrigin, kind, clock)
   }
 
-  private init(
-    from start: ContinuousClock.Instant, until wanted: ContinuousClock.Instant,
-    kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
-    (self.start, self.kind, self.clock) = (start, kind, clock)
+  private static func scheduled(
+    from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind,
+    _ clock: any TimeSource
+  ) throws(TimeoutError) -> TimeoutOperation {
     let end = Deadline.earliest(wanted)
-    super.init(until: end)
     guard end > start else {
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }
-    clock.schedule(self, at: end)
+    let operation = TimeoutOperation(start: start, end: end)
+    clock.schedule(operation, at: operation.instant)
+    return operation
   }
 
   /// Makes the deadline current for the tasks that the body starts.
@@ -88,7 +76,9 @@ internal import Synchronization
   /// Called by the child before the body.
   @usableFromInline
   func begin() {
-    child = unsafe withUnsafeCurrentTask { unsafe Child(task: $0!) }
+    // Both are one reference to the task object; the standard library gives no other way to a task's own handle, and the
+    // one that `Task.immediate` returns comes too late for a body that does not suspend.
+    child = unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
     let before = insert(.begun)
     if !before.isDisjoint(with: .settled) { child?.cancel() }
   }
@@ -102,20 +92,20 @@ internal import Synchronization
 
   /// Called by the caller after the child has ended.
   @usableFromInline
-  func takeBack() {
+  func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
   }
 
   /// What the caller throws, when the body threw.
   @usableFromInline
-  func error() -> any Error {
+  func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
     guard let failure = failure else { return CancellationError() }
     guard Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired) else {
       return failure
     }
     TimeoutStatistics.shared.recordExpiry()
     return TimeoutError(
-      kind: kind, limit: start.duration(to: instant), elapsed: start.duration(to: clock.now),
+      kind: kind, limit: end - start, elapsed: clock.now.sinceOrigin - start,
       cause: failure is CancellationError ? nil : failure)
   }
 

@@ -28,14 +28,14 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
   _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
   let start = clock.now
-  let end = Deadline.earliest(start.saturatingAdvanced(by: limit))
-  guard end > start else {
+  let begin = start.sinceOrigin
+  let end = Deadline.earliest(begin + max(.zero, min(limit, .farAway)))
+  guard end > begin else {
     TimeoutStatistics.shared.recordExpiry()
     throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
   }
-  let call = AbandonableCall<Value>(until: end) {
-    TimeoutError(
-      kind: kind, limit: start.duration(to: end), elapsed: start.duration(to: clock.now))
+  let call = AbandonableCall<Value>(start: begin, end: end) {
+    TimeoutError(kind: kind, limit: end - begin, elapsed: start.duration(to: clock.now))
   }
   let work = Deadline.$scope.withValue(call) {
     Task {
@@ -43,7 +43,7 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
     }
   }
   call.begin(work)
-  clock.schedule(call, at: end)
+  clock.schedule(call, at: call.instant)
   defer { clock.cancel(call) }
   return try await withTaskCancellationHandler {
     try await withCheckedThrowingContinuation { call.wait(with: $0) }
@@ -70,10 +70,10 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
   private let timeoutError: @Sendable () -> TimeoutError
 
   init(
-    until end: ContinuousClock.Instant, timeoutError: @escaping @Sendable () -> TimeoutError
+    start: Duration, end: Duration, timeoutError: @escaping @Sendable () -> TimeoutError
   ) {
     self.timeoutError = timeoutError
-    super.init(until: end)
+    super.init(start: start, end: end)
   }
 
   func begin(_ work: Task<Void, Never>) {

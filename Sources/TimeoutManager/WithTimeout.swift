@@ -37,8 +37,8 @@
   isolation: isolated (any Actor)? = #isolation,
   _ body: () async throws -> Value
 ) async throws -> Value {
-  let operation = try TimeoutOperation(limit: limit, kind: kind, clock: clock)
-  return try await run(operation, isolation: isolation, body)
+  let operation = try TimeoutOperation.scheduled(limit: limit, kind, clock)
+  return try await run(operation, kind, clock, isolation: isolation, body)
 }
 
 /// Runs work until an instant: when it comes, the work is cancelled and its end awaited.
@@ -64,13 +64,14 @@
   isolation: isolated (any Actor)? = #isolation,
   _ body: () async throws -> Value
 ) async throws -> Value {
-  let operation = try TimeoutOperation(until: deadline, kind: kind, clock: clock)
-  return try await run(operation, isolation: isolation, body)
+  let operation = try TimeoutOperation.scheduled(until: deadline, kind, clock)
+  return try await run(operation, kind, clock, isolation: isolation, body)
 }
 
 @inlinable @inline(__always)
 func run<Value>(
-  _ operation: TimeoutOperation, isolation: isolated (any Actor)?,
+  _ operation: TimeoutOperation, _ kind: TimeoutError.Kind, _ clock: any TimeSource,
+  isolation: isolated (any Actor)?,
   _ body: () async throws -> Value
 ) async throws -> Value {
   let value: Unchecked<Value>? = await withTaskCancellationHandler {
@@ -99,8 +100,8 @@ func run<Value>(
   } onCancel: {
     operation.cancel()
   }
-  operation.takeBack()
-  guard let value else { throw operation.error() }
+  operation.takeBack(from: clock)
+  guard let value else { throw operation.error(kind, clock) }
   return value.value
 }
 
