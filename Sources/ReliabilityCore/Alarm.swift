@@ -18,14 +18,14 @@ open class Alarm: @unchecked Sendable {
 }
 
 /// Where an alarm stands in the lists of its time source.
-package struct AlarmLink {
+@safe package struct AlarmLink {
   package enum State: UInt8 { case idle, waiting, done }
 
   package var state = State.idle
   package var slot: UInt16 = 0
   package var tick: UInt64 = 0
-  package unowned(unsafe) var next: Alarm?
-  package unowned(unsafe) var previous: Alarm?
+  package var next: Unmanaged<Alarm>?
+  package var previous: Unmanaged<Alarm>?
 }
 
 /// Resumes one waiting task, once, whoever comes first: the time, or a cancellation before the task waits.
@@ -55,12 +55,11 @@ final class WakeUpAlarm: Alarm, @unchecked Sendable {
   }
 
   override func fire() {
-    let continuation: UnsafeContinuation<Void, Never>? = state.withLock { state in
-      let before = unsafe state
+    let before = state.withLock { state in
+      let before = state
       state = .finished
-      if case .waiting(let continuation) = unsafe before { return unsafe continuation }
-      return nil
+      return before
     }
-    unsafe continuation?.resume()
+    if case .waiting(let continuation) = before { unsafe continuation.resume() }
   }
 }
