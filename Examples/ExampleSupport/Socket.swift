@@ -146,7 +146,7 @@ struct Socket: Sendable {
   /// - Returns: Whether the other side took it all in time.
   func send(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var rest = unsafe bytes
-    while let base = unsafe rest.baseAddress, unsafe !rest.isEmpty {
+    while let base = rest.baseAddress, unsafe !rest.isEmpty {
       let count = unsafe systemSend(descriptor, base, rest.count, Self.sendFlags)
       if count < 0 {
         if errno == EINTR { continue }
