@@ -5,14 +5,13 @@ internal import Synchronization
 
 /// One request and its answer, between the thread on which URLSession delivers and the task that reads.
 ///
-/// At most ``limit`` bytes wait to be read: then the delivering thread is held until the reader has caught up or gone.
+/// Hardly more than ``limit`` bytes wait to be read: then the delivering thread is held until the reader has caught up or gone.
 final class Exchange: Sendable {
   private static let limit = 1 << 20
 
   private struct State {
     var response: HTTPURLResponse?
-    var pieces: [Data] = []
-    var bytes = 0
+    var bytes: [UInt8] = []
     var end: Result<Void, any Error>?
     var redirects = 0
     var isAbandoned = false
@@ -41,9 +40,8 @@ final class Exchange: Sendable {
   func received(_ data: Data) {
     let (reader, waits) = state.withLock { state in
       guard !state.isAbandoned else { return (nil as CheckedContinuation<Void, Never>?, false) }
-      state.pieces.append(data)
-      state.bytes += data.count
-      state.producerWaits = state.bytes > Self.limit
+      state.bytes.append(contentsOf: data)
+      state.producerWaits = state.bytes.count > Self.limit
       return (state.takeReader(), state.producerWaits)
     }
     reader?.resume()
@@ -84,28 +82,26 @@ final class Exchange: Sendable {
     }
   }
 
-  /// The next piece of the body, or `nil` at its end.
+  /// What arrived of the body since the last call, never empty, or `nil` at its end.
   ///
   /// - Throws: What URLSession says, or `CancellationError`.
-  func next() async throws -> Data? {
+  func next() async throws -> [UInt8]? {
     while true {
       try Task.checkCancellation()
-      let (piece, end, releases) = state.withLock { state in
-        guard !state.pieces.isEmpty else { return (nil as Data?, state.end, false) }
-        // Pieces are 16 KB and few: moving the rest up costs nothing next to the copy that made them.
-        let piece = state.pieces.removeFirst()
-        state.bytes -= piece.count
-        let releases = state.producerWaits && state.bytes <= Self.limit / 2
-        if releases { state.producerWaits = false }
-        return (piece, nil, releases)
+      let (bytes, end, releases) = state.withLock { state in
+        defer {
+          state.bytes = []
+          state.producerWaits = false
+        }
+        return (state.bytes, state.end, state.producerWaits)
       }
       if releases { producerMayGoOn.signal() }
-      if let piece { return piece }
+      if !bytes.isEmpty { return bytes }
       if let end {
         try end.get()
         return nil
       }
-      await change { !$0.pieces.isEmpty }
+      await change { !$0.bytes.isEmpty }
     }
   }
 
@@ -115,7 +111,7 @@ final class Exchange: Sendable {
       let releases = state.producerWaits
       state.producerWaits = false
       state.isAbandoned = true
-      state.pieces = []
+      state.bytes = []
       return (state.takeReader(), releases)
     }
     reader?.resume()

@@ -23,7 +23,7 @@ final class HTTPClient: NSObject, Sendable {
       configuration: configuration, delegate: relay, delegateQueue: BoundedQueue())
   }
 
-  /// Sends a GET and hands the answer over while it arrives.
+  /// Sends a GET and hands the exchange over, from which the answer is read while it arrives.
   ///
   /// The connection is given up when the body of this call ends early, by whatever way.
   ///
@@ -31,10 +31,9 @@ final class HTTPClient: NSObject, Sendable {
   ///   - url: An http or https address.
   ///   - headers: Further header fields.
   ///   - body: Reads the answer.
-  /// - Throws: What `body` throws, a `URLError`, or `CancellationError`.
-  func withResponse<Result>(
-    from url: URL, headers: [String: String] = [:],
-    _ body: (HTTPURLResponse, Exchange) async throws -> Result
+  /// - Throws: What `body` throws.
+  func withExchange<Result>(
+    _ url: URL, headers: [String: String] = [:], _ body: (Exchange) async throws -> Result
   ) async throws -> Result {
     var request = URLRequest(url: url)
     // A decoded body has neither the promised length nor positions to resume from.
@@ -49,7 +48,7 @@ final class HTTPClient: NSObject, Sendable {
       exchange.abandon()
       task.cancel()
     }
-    return try await body(exchange.response(), exchange)
+    return try await body(exchange)
   }
 }
 

@@ -144,7 +144,8 @@ public struct ParsedCommandLine: Sendable {
   /// The value of an option as a number of seconds, which may have a fraction.
   ///
   /// - Throws: ``UsageError`` when it is not a number of the range.
-  public func seconds(_ name: String, in range: ClosedRange<Double>) throws(UsageError) -> Duration? {
+  public func seconds(_ name: String, in range: ClosedRange<Double>) throws(UsageError) -> Duration?
+  {
     guard let value = values[name]?.last else { return nil }
     guard let number = Double(value), range ~= number else {
       throw UsageError(
@@ -174,7 +175,11 @@ extension StringProtocol {
       let hidden =
         value < 32 || (127..<160) ~= value || (0x202a...0x202e) ~= value
         || (0x2066...0x2069) ~= value
-      if hidden { text += "\\u{\(String(value, radix: 16))}" } else { text.unicodeScalars.append(scalar) }
+      if hidden {
+        text += "\\u{\(String(value, radix: 16))}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
     }
     return "\"\(text)\(unicodeScalars.count > 120 ? "…" : "")\""
   }

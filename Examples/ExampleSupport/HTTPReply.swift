@@ -66,7 +66,8 @@ public struct HTTPReply: Sendable {
 /// A body that is made as it is sent, so that a large one never is in memory.
 @safe public struct HTTPBody: Sendable {
   /// Writes the bytes that begin at a position into a buffer, filling it.
-  public typealias Fill = @Sendable (_ position: Int, _ buffer: UnsafeMutableRawBufferPointer) -> Void
+  public typealias Fill =
+    @Sendable (_ position: Int, _ buffer: UnsafeMutableRawBufferPointer) -> Void
 
   /// The length in bytes.
   public let count: Int

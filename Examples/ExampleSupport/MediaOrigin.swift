@@ -10,7 +10,7 @@ internal import Synchronization
 /// client that tries again gets every byte, and one that does not can't.
 public final class MediaOrigin: Sendable {
   /// A way to misbehave.
-  public enum FaultKind: String, CaseIterable, Sendable, CodingKeyRepresentable, Codable {
+  public enum FaultKind: String, CaseIterable, Sendable {
     /// 503 with `Retry-After`.
     case unavailable = "unavailable_503"
     /// 429 with `Retry-After`.
@@ -109,6 +109,18 @@ public final class MediaOrigin: Sendable {
   /// The address of a file.
   public func url(of item: Item) -> String {
     "http://127.0.0.1:\(server.port)/media/\(item.file.name)"
+  }
+
+  /// The SHA-256 of every file by its address, as a trustworthy site would publish them.
+  ///
+  /// - Complexity: O(bytes of all files), on all cores.
+  public func checksums() async -> [(url: String, digest: String)] {
+    await withTaskGroup { group in
+      for item in items {
+        group.addTask { (url: self.url(of: item), digest: item.file.sha256()) }
+      }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
   }
 
   /// How often each kind of fault was served.

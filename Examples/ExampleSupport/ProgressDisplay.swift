@@ -69,13 +69,19 @@ public final class ProgressDisplay: Sendable {
   ///
   /// - Parameters:
   ///   - worker: The worker's number.
-  ///   - line: What to say about it where there is no bar; also shown above the bar when it is not good.
+  ///   - line: What to say about it where there is no bar; also shown above the bar when it is not good. `nil` for
+  ///     something that was given up.
   ///   - isGood: Whether it succeeded.
-  public func end(worker: Int, _ line: String, isGood: Bool) {
-    guard !isQuiet else { return }
+  public func end(worker: Int, _ line: String?, isGood: Bool) {
+    if isQuiet {
+      // Silence is for what goes well.
+      if let line, !isGood { Terminal(.error).write("\(line)\n") }
+      return
+    }
     state.withLock { state in
       guard !state.isClosed else { return }
       state.workers[worker] = nil
+      guard let line else { return }
       state.done += 1
       if !isGood { state.failed += 1 }
       let mark = isGood ? terminal.styled("ok", .green) : terminal.styled("failed", .red)
@@ -177,7 +183,8 @@ public enum ByteText {
       value /= 1000
       if value < 999.5 || unit == "PB" {
         let tenths = Int((value * 10).rounded())
-        return tenths < 100 ? "\(tenths / 10).\(tenths % 10) \(unit)" : "\(Int(value.rounded())) \(unit)"
+        return tenths < 100
+          ? "\(tenths / 10).\(tenths % 10) \(unit)" : "\(Int(value.rounded())) \(unit)"
       }
     }
     return "\(bytes) B"

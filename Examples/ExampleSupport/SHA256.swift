@@ -79,8 +79,11 @@ public struct SHA256: Sendable {
 
   /// Whether a text is a SHA-256 digest: 64 hexadecimal digits, in either case.
   public static func isHexadecimal(_ text: some StringProtocol) -> Bool {
-    text.utf8.count == 64 && text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0
-      || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 | 0x20 }
+    text.utf8.count == 64
+      && text.utf8.allSatisfy {
+        UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0
+          || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 | 0x20
+      }
   }
 
   /// Runs the rounds over whole blocks.

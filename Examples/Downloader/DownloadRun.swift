@@ -1,0 +1,142 @@
+internal import Foundation
+internal import Reliability
+internal import ReliabilityExampleSupport
+internal import Synchronization
+
+/// Downloads the files of a plan, several at once; each succeeds or fails by itself.
+final class DownloadRun: Sendable {
+  private let plan: DownloadPlan
+  private let directory: String
+  let options: Options
+  private let display: ProgressDisplay
+  private let state: Mutex<State>
+
+  private struct State {
+    var next = 0
+    var summary = RunSummary()
+  }
+
+  /// Makes a run.
+  ///
+  /// - Parameters:
+  ///   - plan: What to download.
+  ///   - directory: Where to; it must exist.
+  ///   - options: How.
+  ///   - display: Shows how it goes.
+  init(plan: DownloadPlan, directory: String, options: Options, display: ProgressDisplay) {
+    self.plan = plan
+    self.directory = directory
+    self.options = options
+    self.display = display
+    var state = State()
+    state.summary.files = plan.items.count
+    self.state = Mutex(state)
+  }
+
+  /// Downloads everything. When the task is cancelled, what is under way is given up and cleaned away.
+  func perform() async -> RunSummary {
+    let start = ContinuousClock.now
+    await withTaskGroup { group in
+      for worker in 0..<min(options.workers, plan.items.count) {
+        group.addTask { await self.work(as: worker) }
+      }
+    }
+    display.close()
+    let orphans = Self.temporaryFiles(of: plan, in: directory).count
+    return state.withLock { state in
+      state.summary.seconds = (ContinuousClock.now - start) / .seconds(1)
+      state.summary.orphanedTemporaryFiles = orphans
+      return state.summary
+    }
+  }
+
+  private func work(as worker: Int) async {
+    let client = HTTPClient()
+    while !Task.isCancelled, let item = nextItem() {
+      await download(item, worker: worker, client: client)
+    }
+  }
+
+  private func nextItem() -> DownloadItem? {
+    state.withLock { state in
+      guard state.next < plan.items.count else { return nil }
+      defer { state.next += 1 }
+      return plan.items[state.next]
+    }
+  }
+
+  /// Downloads one file; whatever goes wrong stays with this file.
+  private func download(_ item: DownloadItem, worker: Int, client: HTTPClient) async {
+    let shown = String(item.name.quotedForDisplay.dropFirst().dropLast())
+    display.begin(worker: worker, shown)
+    do {
+      let outcome = try await withErrorContext(
+        "download", ["url": .public(item.url.absoluteString), "file": .public(item.name)]
+      ) {
+        try await fetch(item, shown: shown, worker: worker, client: client)
+      }
+      state.withLock { state in
+        state.summary.succeeded += 1
+        state.summary.bytes += outcome.bytes
+        if item.checksum != nil { state.summary.verified += 1 }
+      }
+      let attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
+      display.end(
+        worker: worker, "\(shown)  \(ByteText.short(outcome.bytes))\(attempts)", isGood: true)
+    } catch  where Task.isCancelled {
+      // Stopped from outside: neither a success nor a failure.
+      display.end(worker: worker, nil, isGood: false)
+    } catch {
+      let report = ErrorReport(error)
+      state.withLock { state in
+        state.summary.failed += 1
+        state.summary.failures.append(report)
+      }
+      display.end(worker: worker, "\(shown): \(Self.line(about: error))", isGood: false)
+    }
+  }
+
+  private func fetch(
+    _ item: DownloadItem, shown: String, worker: Int, client: HTTPClient
+  ) async throws -> FileDownload.Outcome {
+    let file = try await FileDownload(
+      item, to: "\(directory)/\(item.name)", client: client, limits: options
+    ) { [display] received, expected in
+      display.advance(worker: worker, bytes: received, of: expected)
+    }
+    breadcrumb("temporary file \(file.temporaryPath)")
+    do {
+      try await retry(policy(for: shown)) { _ in try await file.attempt() }
+      try await file.publish()
+      count(file.outcome)
+      return file.outcome
+    } catch {
+      // Also when cancelled: nothing unfinished stays on the disk.
+      await file.discard()
+      count(file.outcome)
+      throw error
+    }
+  }
+
+  private func count(_ outcome: FileDownload.Outcome) {
+    state.withLock { state in
+      state.summary.retries += max(0, outcome.attempts - 1)
+      state.summary.timeouts += outcome.timeouts
+      state.summary.resumptions += outcome.resumptions
+    }
+  }
+
+  /// What went wrong and what to do about it, in one line.
+  static func line(about error: any Error) -> String {
+    let classified = error.underlying(as: (any ClassifiedError).self)
+    var sentences = [classified?.userMessage ?? "\(error)"]
+    sentences += classified?.suggestedActions.prefix(1) ?? []
+    return sentences.joined(separator: " ").replacing("\n", with: " ")
+  }
+
+  /// The temporary files of this process that lie in the output directory.
+  static func temporaryFiles(of plan: DownloadPlan, in directory: String) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    return names.filter { $0.hasPrefix(".") && $0.hasSuffix(".rtmp") }
+  }
+}

@@ -1,0 +1,74 @@
+internal import Foundation
+internal import Reliability
+internal import ReliabilityExampleSupport
+
+/// The command: reads its arguments, runs the downloads or the demo, prints what came of it.
+@main enum Program {
+  static func main() async {
+    exit(await run(Array(CommandLine.arguments.dropFirst())))
+  }
+
+  /// - Returns: The exit status.
+  static func run(_ arguments: [String]) async -> Int32 {
+    do {
+      let options = try Options(arguments)
+      if options.showsHelp {
+        Terminal(.output).write(Options.grammar.help)
+        return 0
+      }
+      return options.isDemo ? try await demo(options) : try await download(options)
+    } catch let error as UsageError {
+      Terminal(.error).write("downloader: \(error)\nTry: downloader --help\n")
+      return 2
+    } catch {
+      Terminal(.error).write("downloader: \(DownloadRun.line(about: error))\n")
+      return 1
+    }
+  }
+
+  private static func download(_ options: Options) async throws -> Int32 {
+    var urls = options.urls
+    if let from = options.from { urls += try URLList.read(from) }
+    guard !urls.isEmpty else {
+      throw UsageError("there is no URL in \((options.from ?? "").quotedForDisplay)")
+    }
+    let plan = try DownloadPlan(urls: urls, checksums: options.checksums)
+    return try await run(plan, in: OutputDirectory(options.output ?? "."), options)
+  }
+
+  private static func demo(_ options: Options) async throws -> Int32 {
+    let origin = try MediaOrigin()
+    let plan = try DownloadPlan(
+      urls: origin.items.map(origin.url), checksums: await origin.checksums() + options.checksums)
+    let directory = try options.output.map { try OutputDirectory($0) } ?? .temporary()
+    let status = try await run(plan, in: directory, options, origin: origin)
+    await origin.stop()
+    directory.removeIfTemporary()
+    return status
+  }
+
+  private static func run(
+    _ plan: DownloadPlan, in directory: OutputDirectory, _ options: Options,
+    origin: MediaOrigin? = nil
+  ) async throws -> Int32 {
+    // With --json, standard output is for the program that reads it.
+    let terminal = Terminal(options.isJSON ? .error : .output)
+    if let origin, !options.isQuiet { terminal.write(DemoText.introduction(origin, options)) }
+    let display = ProgressDisplay(
+      terminal: terminal, total: plan.items.count, isQuiet: options.isQuiet)
+    let run = DownloadRun(
+      plan: plan, directory: directory.path, options: options, display: display)
+    let work = Task { await run.perform() }
+    let interruption = Interruption { work.cancel() }
+    var summary = await work.value
+    interruption.stop()
+
+    if let origin { summary.faults = DemoText.faults(origin) }
+    if !options.isQuiet {
+      terminal.write(summary.report(on: terminal, faults: origin.map(DemoText.titles) ?? []))
+    }
+    if options.isJSON { Terminal(.output).write(try summary.json() + "\n") }
+    if interruption.happened, summary.unfinished > 0 { return 130 }
+    return summary.isGood ? 0 : 1
+  }
+}
