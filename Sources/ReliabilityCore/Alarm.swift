@@ -6,7 +6,7 @@ internal import Synchronization
 /// Only a type that implements or uses a ``TimeSource`` directly needs this.
 open class Alarm: @unchecked Sendable {
   // Owned by the time source that holds the alarm, under its lock.
-  package final var link = AlarmLink()
+  @safe @exclusivity(unchecked) package final var link = AlarmLink()
 
   /// Makes an alarm that is not scheduled yet.
   public init() {}

@@ -18,9 +18,15 @@ public struct Deadline: Hashable, Sendable, Comparable {
   /// The deadline of the current task, or `nil` when nothing limits it.
   ///
   /// A task-local value: child tasks inherit it, detached tasks do not.
-  public static var current: Deadline? { taskLocal }
+  public static var current: Deadline? { scope.map { Deadline($0.instant) } }
 
-  @TaskLocal package static var taskLocal: Deadline?
+  /// The scope that sets the deadline. A reference, because a task-local value of one word costs half of a larger one.
+  @TaskLocal package static var scope: DeadlineScope?
+
+  /// The instant, or that of the current deadline when it comes earlier.
+  package static func earliest(_ instant: ContinuousClock.Instant) -> ContinuousClock.Instant {
+    scope.map { min($0.instant, instant) } ?? instant
+  }
 
   /// Whether this deadline comes before the other.
   public static func < (lhs: Deadline, rhs: Deadline) -> Bool { lhs.instant < rhs.instant }
@@ -39,5 +45,16 @@ public struct Deadline: Hashable, Sendable, Comparable {
   ///   - now: The present instant of the clock in use.
   public func allows(_ wait: Duration, from now: ContinuousClock.Instant) -> Bool {
     now.saturatingAdvanced(by: wait) < instant
+  }
+}
+
+/// A stretch of work under a deadline: the alarm that ends it, and the instant.
+open class DeadlineScope: Alarm, @unchecked Sendable {
+  /// When the time is up.
+  public final let instant: ContinuousClock.Instant
+
+  /// Makes a scope that ends at an instant.
+  public init(until instant: ContinuousClock.Instant) {
+    self.instant = instant
   }
 }

@@ -1,0 +1,132 @@
+internal import ReliabilityIO
+
+/// Where a save goes: an open directory and a name in it, with the links of the last component followed.
+struct Target: ~Copyable {
+  let directory: OpenDirectory
+  let name: String
+  /// The path for people.
+  let path: String
+  /// What is there now; `nil` when nothing is.
+  var existing: FileStatus?
+
+  /// The most symbolic links that are followed, as in the Linux kernel.
+  static let maximumLinks = 40
+
+  /// Finds the directory and the name that a path leads to, and refuses what can't be replaced.
+  init(
+    _ path: String, options: AtomicFile.Options, fileSystem: FileSystem
+  ) throws(StoreError) {
+    guard var (parent, name) = Target.split(path), !path.utf8.contains(0) else {
+      throw StoreError(.invalidPath, path: path)
+    }
+    var resolved = path
+    var directory = try Target.open(parent, fileSystem: fileSystem, path: path)
+    var links = 0
+    while true {
+      let status = try Target.status(of: name, in: directory, path: path)
+      guard let status, status.kind == .symbolicLink else {
+        try Target.check(status, path: path, options: options)
+        self.directory = directory
+        self.name = name
+        self.path = resolved
+        existing = status
+        return
+      }
+      if options.createOnly { throw StoreError(.targetExists, path: path) }
+      if options.symbolicLinks == .refuse { throw StoreError(.targetIsSymbolicLink, path: path) }
+      links += 1
+      if links > Target.maximumLinks { throw StoreError(.tooManySymbolicLinks, path: path) }
+
+      let destination = try Target.readLink(name, in: directory, path: path)
+      resolved = joinPath(parent, destination)
+      guard let next = Target.split(destination) else {
+        throw StoreError(.targetIsNotRegularFile, path: path)
+      }
+      if destination.utf8.contains(UInt8(ascii: "/")) {
+        directory = try Target.open(next.parent, in: directory, path: path)
+        parent = joinPath(parent, next.parent)
+      }
+      name = next.name
+    }
+  }
+
+  /// Looks again at what is there. What has gone is remembered, for its owner and mode.
+  mutating func refresh(options: AtomicFile.Options) throws(StoreError) {
+    guard let status = try Target.status(of: name, in: directory, path: path) else { return }
+    try Target.check(status, path: path, options: options)
+    existing = status
+  }
+
+  private static func check(
+    _ status: FileStatus?, path: String, options: AtomicFile.Options
+  ) throws(StoreError) {
+    guard let status else { return }
+    if options.createOnly { throw StoreError(.targetExists, path: path) }
+    if status.kind != .regular { throw StoreError(.targetIsNotRegularFile, path: path) }
+    if options.hardLinks == .refuse && status.links > 1 {
+      throw StoreError(.targetHasHardLinks, path: path)
+    }
+  }
+
+  /// A path's directory and last component; `nil` when that names no file.
+  static func split(_ path: String) -> (parent: String, name: String)? {
+    let slash = UInt8(ascii: "/")
+    guard let last = path.utf8.lastIndex(of: slash) else {
+      return isFileName(path[...]) ? (".", path) : nil
+    }
+    let name = path[path.utf8.index(after: last)...]
+    guard isFileName(name) else { return nil }
+    return (last == path.startIndex ? "/" : String(path[..<last]), String(name))
+  }
+
+  private static func isFileName(_ name: Substring) -> Bool {
+    !name.isEmpty && name != "." && name != ".."
+  }
+
+  private static func open(
+    _ directory: String, fileSystem: FileSystem, path: String
+  ) throws(StoreError) -> OpenDirectory {
+    do throws(SystemCallError) {
+      return try OpenDirectory(directory, fileSystem: fileSystem)
+    } catch {
+      throw directoryError(error, path: path)
+    }
+  }
+
+  private static func open(
+    _ directory: String, in parent: borrowing OpenDirectory, path: String
+  ) throws(StoreError) -> OpenDirectory {
+    do throws(SystemCallError) {
+      return try parent.directory(directory)
+    } catch {
+      throw directoryError(error, path: path)
+    }
+  }
+
+  private static func directoryError(_ error: SystemCallError, path: String) -> StoreError {
+    switch error.number {
+    case .notFound, .notADirectory: StoreError(.directoryMissing, path: path, cause: error)
+    default: StoreError(.callFailed, path: path, cause: error)
+    }
+  }
+
+  private static func status(
+    of name: String, in directory: borrowing OpenDirectory, path: String
+  ) throws(StoreError) -> FileStatus? {
+    do throws(SystemCallError) {
+      return try directory.status(of: name)
+    } catch {
+      throw StoreError(.callFailed, path: path, cause: error)
+    }
+  }
+
+  private static func readLink(
+    _ name: String, in directory: borrowing OpenDirectory, path: String
+  ) throws(StoreError) -> String {
+    do throws(SystemCallError) {
+      return try directory.readLink(name)
+    } catch {
+      throw StoreError(.callFailed, path: path, cause: error)
+    }
+  }
+}

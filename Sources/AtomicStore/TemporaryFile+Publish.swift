@@ -1,0 +1,89 @@
+internal import ReliabilityIO
+
+extension TemporaryFile {
+  /// Gives the content its name: metadata, sync, rename, sync of the directory.
+  ///
+  /// On an error the temporary file is gone and the target is what it was. A failed sync is never repeated: the
+  /// kernel may have dropped what it could not write and would report success.
+  mutating func publish() throws(StoreError) -> PublishOutcome {
+    try requireTrusted()
+    let kept: KeptMetadata
+    do throws(SystemCallError) {
+      kept = try applyMetadata()
+    } catch {
+      throw abandon(.writing(error), error)
+    }
+    do throws(SystemCallError) {
+      switch options.durability {
+      case .full: try file.sync(.full)
+      case .ordered: try file.sync(.barrier)
+      case .none: try file.flushAsClosing()
+      }
+    } catch {
+      let code = StoreError.Code.writing(error)
+      throw abandon(code == .callFailed ? .syncFailed : code, error)
+    }
+    let leftover: String?
+    do throws(SystemCallError) {
+      leftover = try giveName()
+    } catch {
+      throw abandon(renameCode(error), error)
+    }
+    return PublishOutcome(
+      status: syncDirectory(), path: target.path, replacedExisting: target.existing != nil,
+      otherHardLinks: max(0, (target.existing?.links ?? 1) - 1), ownerKept: kept.ownerKept,
+      attributesNotKept: kept.attributesNotKept, leftover: leftover)
+  }
+
+  /// Renames the file to its target.
+  ///
+  /// - Returns: The temporary name when it could not be removed after linking.
+  private mutating func giveName() throws(SystemCallError) -> String? {
+    guard options.createOnly else {
+      try target.directory.rename(name, to: target.name)
+      isNamed = false
+      return nil
+    }
+    do throws(SystemCallError) {
+      try target.directory.rename(name, to: target.name, .noReplace)
+      isNamed = false
+      return nil
+    } catch {
+      switch error.number {
+      case .invalidArgument, .notImplemented, .notSupported: break
+      default: throw error
+      }
+    }
+    // Old kernels and some file systems: a link never replaces either.
+    try target.directory.link(name, to: target.name)
+    return remove()?.path
+  }
+
+  private func renameCode(_ error: SystemCallError) -> StoreError.Code {
+    switch error.number {
+    case .exists where options.createOnly: .targetExists
+    case .busy: .targetIsMountPoint
+    case .isADirectory, .notADirectory: .targetIsNotRegularFile
+    case .notPermitted, .permissionDenied, .readOnlyFileSystem: .notPermitted
+    default: .writing(error)
+    }
+  }
+
+  private func syncDirectory() -> PublishOutcome.Status {
+    guard options.durability == .full else {
+      return .publishedNotDurable(NotDurableReason(code: .notRequested, cause: nil))
+    }
+    do throws(SystemCallError) {
+      try target.directory.sync()
+      return .durable
+    } catch {
+      switch error.number {
+      case .invalidArgument, .notSupported, .notImplemented, .badDescriptor:
+        return .publishedNotDurable(
+          NotDurableReason(code: .directorySyncUnsupported, cause: error))
+      default:
+        return .publishedNotDurable(NotDurableReason(code: .directorySyncFailed, cause: error))
+      }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+internal import Dispatch
+internal import Synchronization
+
+/// Waits for work until a limit passes, then goes on without it: for work that ignores cancellation.
+///
+/// The work is cancelled at the limit but not awaited. If it ignores that, it keeps running, and so does everything it holds:
+/// memory, connections, locks. That is the price of not waiting, and the reason why this form is spelled differently and its
+/// body must be `@Sendable`. ``TimeoutStatistics/abandonedRunningCount`` tells how many such calls are still running.
+///
+///     let answer = try await withTimeout(abandoningAfter: .seconds(5)) {
+///       try await library.callThatNeverChecksForCancellation()
+///     }
+///
+/// The body runs in a task of its own that inherits priority and task-local values, ``Deadline/current`` among them.
+/// When the caller is cancelled, the work is cancelled and abandoned in the same way, and `CancellationError` is thrown.
+///
+/// - Parameters:
+///   - limit: How long to wait. Zero or less throws at once and never runs the body.
+///   - kind: Which limit this is, for the error.
+///   - clock: The source of time.
+///   - body: The work.
+/// - Returns: What the body returns.
+/// - Throws: What the body throws, ``TimeoutError`` at the limit, `CancellationError` when the caller is cancelled.
+public nonisolated(nonsending) func withTimeout<Value: Sendable>(
+  abandoningAfter limit: Duration,
+  kind: TimeoutError.Kind = .total,
+  clock: any TimeSource = ContinuousClock(),
+  _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+  let start = clock.now
+  let end = Deadline.earliest(start.saturatingAdvanced(by: limit))
+  guard end > start else {
+    TimeoutStatistics.shared.recordExpiry()
+    throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
+  }
+  let call = AbandonableCall<Value>(until: end) {
+    TimeoutError(
+      kind: kind, limit: start.duration(to: end), elapsed: start.duration(to: clock.now))
+  }
+  let work = Deadline.$scope.withValue(call) {
+    Task {
+      do { call.finish(.success(try await body())) } catch { call.finish(.failure(error)) }
+    }
+  }
+  call.begin(work)
+  clock.schedule(call, at: end)
+  defer { clock.cancel(call) }
+  return try await withTaskCancellationHandler {
+    try await withCheckedThrowingContinuation { call.wait(with: $0) }
+  } onCancel: {
+    call.abandon(throwing: CancellationError())
+  }
+}
+
+/// One abandoning call: who comes first of the body's end, the limit and the caller's cancellation decides what the caller
+/// gets; the others only count.
+///
+/// States: *open* (until one of the three comes), *decided* (the outcome waits for the caller or has been given to it), and
+/// apart from these whether the work is still running.
+private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked Sendable {
+  private struct State {
+    var work: Task<Void, Never>?
+    var outcome: Result<Value, any Error>?
+    var continuation: CheckedContinuation<Value, any Error>?
+    var isAbandoned = false
+    var hasEnded = false
+  }
+
+  private let state = Mutex(State())
+  private let timeoutError: @Sendable () -> TimeoutError
+
+  init(
+    until end: ContinuousClock.Instant, timeoutError: @escaping @Sendable () -> TimeoutError
+  ) {
+    self.timeoutError = timeoutError
+    super.init(until: end)
+  }
+
+  func begin(_ work: Task<Void, Never>) {
+    state.withLock { state in
+      if !state.hasEnded { state.work = work }
+    }
+  }
+
+  func wait(with continuation: CheckedContinuation<Value, any Error>) {
+    let outcome = state.withLock { state in
+      if state.outcome == nil { state.continuation = continuation }
+      return state.outcome
+    }
+    if let outcome { continuation.resume(with: outcome) }
+  }
+
+  /// The body has ended.
+  func finish(_ outcome: Result<Value, any Error>) {
+    let (continuation, wasAbandoned) = state.withLock { state in
+      state.hasEnded = true
+      state.work = nil
+      if state.outcome == nil { state.outcome = outcome }
+      defer { state.continuation = nil }
+      return (state.continuation, state.isAbandoned)
+    }
+    continuation?.resume(with: outcome)
+    if wasAbandoned { TimeoutStatistics.shared.recordAbandonedEnd() }
+  }
+
+  /// The limit has passed.
+  override func fire() {
+    abandon(throwing: timeoutError())
+  }
+
+  func abandon(throwing error: any Error) {
+    let (continuation, work) = state.withLock {
+      state -> (CheckedContinuation<Value, any Error>?, Task<Void, Never>?) in
+      guard state.outcome == nil else { return (nil, nil) }
+      state.outcome = .failure(error)
+      state.isAbandoned = true
+      // Counted under the lock, so that the end of the work is never counted before its abandonment.
+      TimeoutStatistics.shared.recordAbandoned()
+      defer { state.continuation = nil }
+      return (state.continuation, state.work)
+    }
+    guard let work else { return }
+    if error is TimeoutError { TimeoutStatistics.shared.recordExpiry() }
+    continuation?.resume(throwing: error)
+    // Cancelling runs a user's handlers: not on the thread that serves everyone's deadlines.
+    DispatchQueue.global(qos: .userInitiated).async { work.cancel() }
+  }
+}

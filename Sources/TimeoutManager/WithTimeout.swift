@@ -1,0 +1,123 @@
+/// Runs work under a limit of time: when the limit passes, the work is cancelled and its end awaited.
+///
+///     let page = try await withTimeout(.seconds(10)) {
+///       try await fetch(url)
+///     }
+///
+/// The body runs on the caller's isolation, may capture what is not `Sendable`, and may return it. It runs in a child
+/// task that inherits priority and task-local values, and begins without a thread hop.
+///
+/// | the body | after the limit | result |
+/// |---|---|---|
+/// | returns | no or yes | the value: a result that exists is never thrown away |
+/// | throws | no | its error, unchanged |
+/// | throws | yes | ``TimeoutError``, with its error as the cause |
+///
+/// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first.
+/// ``Deadline/current`` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
+/// starts and that inherit task-local values.
+///
+/// Cancelling is cooperative: a body that ignores it is awaited all the same, so that nothing it borrowed is used after
+/// the caller goes on, and ``TimeoutError/elapsed`` tells. For work that cannot be cancelled see
+/// ``withTimeout(abandoningAfter:kind:clock:_:)``.
+///
+/// - Parameters:
+///   - limit: How long the body may take. Zero or less throws at once and never runs the body; above a thousand years means
+///     a thousand years.
+///   - kind: Which limit this is, for the error.
+///   - clock: The source of time.
+///   - isolation: The caller's isolation; leave the default.
+///   - body: The work.
+/// - Returns: What the body returns.
+/// - Throws: What the body throws, or ``TimeoutError``.
+@inlinable public func withTimeout<Value>(
+  _ limit: Duration,
+  kind: TimeoutError.Kind = .total,
+  clock: any TimeSource = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
+  _ body: () async throws -> Value
+) async throws -> Value {
+  let operation = try TimeoutOperation(limit: limit, kind: kind, clock: clock)
+  return try await run(operation, isolation: isolation, body)
+}
+
+/// Runs work until an instant: when it comes, the work is cancelled and its end awaited.
+///
+/// The same as ``withTimeout(_:kind:clock:isolation:_:)`` with an absolute limit, which is what several steps share.
+///
+///     let deadline = Deadline(clock.now + .seconds(30))
+///     let list = try await withTimeout(until: deadline) { try await fetchList() }
+///     let page = try await withTimeout(until: deadline) { try await fetch(list[0]) }
+///
+/// - Parameters:
+///   - deadline: The instant. One that has passed throws at once and never runs the body.
+///   - kind: Which limit this is, for the error.
+///   - clock: The source of time.
+///   - isolation: The caller's isolation; leave the default.
+///   - body: The work.
+/// - Returns: What the body returns.
+/// - Throws: What the body throws, or ``TimeoutError``.
+@inlinable public func withTimeout<Value>(
+  until deadline: Deadline,
+  kind: TimeoutError.Kind = .total,
+  clock: any TimeSource = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
+  _ body: () async throws -> Value
+) async throws -> Value {
+  let operation = try TimeoutOperation(until: deadline, kind: kind, clock: clock)
+  return try await run(operation, isolation: isolation, body)
+}
+
+@inlinable @inline(__always)
+func run<Value>(
+  _ operation: TimeoutOperation, isolation: isolated (any Actor)?,
+  _ body: () async throws -> Value
+) async throws -> Value {
+  let value: Unchecked<Value>? = await withTaskCancellationHandler {
+    await withoutActuallyEscaping(body) { body in
+      // The boxes take the body and its value past the `Sendable` checks of `Task`: the child runs on the caller's isolation
+      // while the caller waits for it, so that no two threads ever touch what the body captured at once.
+      let body = Unchecked(body)
+      var child: Task<Unchecked<Value>?, Never>!
+      operation.withDeadline {
+        child = startNow {
+          // Capturing the isolation makes the child inherit it.
+          _ = isolation
+          operation.begin()
+          do {
+            let value = try await body.value()
+            operation.end()
+            return Unchecked(value) as Unchecked<Value>?
+          } catch {
+            operation.end(error)
+            return nil
+          }
+        }
+      }
+      return await child.value
+    }
+  } onCancel: {
+    operation.cancel()
+  }
+  operation.takeBack()
+  guard let value else { throw operation.error() }
+  return value.value
+}
+
+/// Takes a value past the `Sendable` checks where the code around it proves that there is no race.
+@usableFromInline
+struct Unchecked<Value>: @unchecked Sendable {
+  @usableFromInline let value: Value
+  @inlinable init(_ value: Value) { self.value = value }
+}
+
+/// Starts a task on the current thread where the system can, else as soon as the executor gets to it.
+@inlinable @inline(__always)
+func startNow<Value>(
+  _ operation: sending @escaping @isolated(any) () async -> Value
+) -> Task<Value, Never> {
+  if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
+    return .immediate(operation: operation)
+  }
+  return Task(operation: operation)
+}

@@ -1,4 +1,0 @@
-import Testing
-import AtomicStore
-
-@Suite struct AtomicStorePlaceholderTests {}

@@ -1,4 +1,0 @@
-import Testing
-import ReliabilityCore
-
-@Suite struct ReliabilityCorePlaceholderTests {}

@@ -1,4 +1,0 @@
-import Testing
-import ReliabilityIO
-
-@Suite struct ReliabilityIOPlaceholderTests {}

@@ -1,4 +1,0 @@
-import Testing
-import ReliabilityTesting
-
-@Suite struct ReliabilityTestingPlaceholderTests {}

@@ -1,4 +1,0 @@
-import Testing
-import TimeoutManager
-
-@Suite struct TimeoutManagerPlaceholderTests {}

@@ -1,0 +1,266 @@
+import ReliabilityTesting
+import Synchronization
+import Testing
+import TimeoutManager
+
+@Suite struct WithTimeoutTests {
+  let clock = ManualClock()
+
+  struct Broken: Error, Equatable {}
+
+  /// Not `Sendable` on purpose.
+  final class Notes { var lines: [String] = [] }
+
+  @Test func bodyThatReturnsInTimeGivesItsValueAndLeavesNoAlarm() async throws {
+    let value = try await withTimeout(.seconds(1), clock: clock) { 42 }
+    #expect(value == 42)
+    #expect(clock.scheduledCount == 0)
+  }
+
+  @Test func bodyThatThrowsInTimeThrowsItsErrorUnchanged() async {
+    await #expect(throws: Broken()) {
+      try await withTimeout(.seconds(1), clock: clock) { throw Broken() }
+    }
+    #expect(clock.scheduledCount == 0)
+  }
+
+  @Test func limitCancelsTheBodyAndThrowsTimeoutErrorWithLimitAndElapsedTime() async throws {
+    async let outcome = Result.of {
+      try await withTimeout(.seconds(10), kind: .attempt, clock: clock) {
+        try await clock.wait(for: .seconds(60))
+      }
+    }
+    await clock.scheduled(atLeast: 2)
+    clock.advance(by: .seconds(10))
+    let error = try #require(await outcome.failure as? TimeoutError)
+    #expect(error.kind == .attempt)
+    #expect(error.limit == .seconds(10))
+    #expect(error.elapsed == .seconds(10))
+    #expect(error.cause == nil)
+    #expect(error.category == .timeout)
+    #expect(error.retryability == .retryable)
+    #expect(clock.scheduledCount == 0)
+  }
+
+  @Test func bodyThatTurnsTheCancellationIntoAnErrorOfItsOwnBecomesTheCause() async throws {
+    async let outcome = Result.of {
+      try await withTimeout(.seconds(10), clock: clock) {
+        do { try await clock.wait(for: .seconds(60)) } catch { throw Broken() }
+      }
+    }
+    await clock.scheduled(atLeast: 2)
+    clock.advance(by: .seconds(10))
+    let error = try #require(await outcome.failure as? TimeoutError)
+    #expect(error.cause as? Broken == Broken())
+  }
+
+  @Test func bodyThatReturnsAValueAfterTheLimitGivesTheValue() async throws {
+    async let outcome = Result.of {
+      try await withTimeout(.seconds(10), clock: clock) {
+        try? await clock.wait(for: .seconds(60))
+        return "late but whole"
+      }
+    }
+    await clock.scheduled(atLeast: 2)
+    clock.advance(by: .seconds(10))
+    #expect(await outcome.value == "late but whole")
+  }
+
+  // P11: a cancellation by the caller is never reported as a timeout.
+  @Test func cancellationOfTheCallerStaysACancellation() async throws {
+    let task = Task {
+      try await withTimeout(.seconds(10), clock: clock) {
+        try await clock.wait(for: .seconds(60))
+      }
+    }
+    await clock.scheduled(atLeast: 2)
+    task.cancel()
+    let outcome = await task.result
+    #expect(outcome.failure is CancellationError)
+    #expect(clock.scheduledCount == 0)
+  }
+
+  @Test func cancellationBeforeTheLimitWinsEvenWhenTheBodyEndsAfterIt() async throws {
+    let gate = Gate()
+    let task = Task {
+      try await withTimeout(.seconds(10), clock: clock) {
+        await gate.wait()
+        throw Broken()
+      }
+    }
+    await clock.scheduled(atLeast: 1)
+    task.cancel()
+    clock.advance(by: .seconds(11))
+    gate.open()
+    #expect(await task.result.failure is Broken)
+  }
+
+  @Test func limitBeforeTheCancellationStaysATimeout() async throws {
+    let gate = Gate()
+    let task = Task {
+      try await withTimeout(.seconds(10), clock: clock) {
+        await gate.wait()
+        throw Broken()
+      }
+    }
+    await clock.scheduled(atLeast: 1)
+    clock.advance(by: .seconds(11))
+    task.cancel()
+    gate.open()
+    let error = try #require(await task.result.failure as? TimeoutError)
+    #expect(error.cause as? Broken == Broken())
+    #expect(error.elapsed == .seconds(11))
+  }
+
+  @Test func callerThatIsCancelledAlreadyRunsTheBodyCancelled() async throws {
+    let task = Task {
+      unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+      return try await withTimeout(.seconds(10), clock: clock) { Task.isCancelled }
+    }
+    #expect(try await task.value)
+  }
+
+  // P10: the call does not return before the body, so nothing it holds is given back early.
+  @Test func bodyThatIgnoresCancellationIsAwaited() async throws {
+    let gate = Gate()
+    let ended = Mutex(false)
+    let task = Task {
+      let outcome = await Result.of {
+        try await withTimeout(.seconds(10), clock: clock) {
+          await gate.wait()
+          ended.withLock { $0 = true }
+          throw CancellationError()
+        }
+      }
+      #expect(ended.withLock { $0 })
+      return outcome.failure is TimeoutError
+    }
+    await clock.scheduled(atLeast: 1)
+    clock.advance(by: .seconds(3600))
+    gate.open()
+    #expect(await task.value)
+  }
+
+  @Test(arguments: [Duration.zero, .seconds(-1), .seconds(Int64.min)])
+  func limitOfZeroOrLessThrowsAtOnceAndNeverRunsTheBody(limit: Duration) async {
+    await #expect(throws: TimeoutError.self) {
+      try await withTimeout(limit, clock: clock) { Issue.record("the body ran") }
+    }
+    #expect(clock.scheduledCount == 0)
+  }
+
+  @Test(arguments: [Duration.seconds(Int64.max), .seconds(1 << 62), .nanoseconds(1)])
+  func hugeAndTinyLimitsDoNotTrap(limit: Duration) async throws {
+    #expect(try await withTimeout(limit, clock: clock) { 1 } == 1)
+    #expect(try await withTimeout(limit) { 1 } >= 1)
+  }
+
+  @Test func deadlineThatHasPassedThrowsAtOnce() async {
+    await #expect(throws: TimeoutError.self) {
+      try await withTimeout(until: Deadline(clock.now), clock: clock) {
+        Issue.record("the body ran")
+      }
+    }
+  }
+
+  // P12
+  @Test func deadlineIsVisibleInTheBodyAndNestedDeadlinesTakeTheMinimum() async throws {
+    #expect(Deadline.current == nil)
+    let start = clock.now
+    try await withTimeout(.seconds(10), clock: clock) {
+      #expect(Deadline.current?.instant == start + .seconds(10))
+      try await withTimeout(.seconds(60), clock: clock) {
+        #expect(Deadline.current?.instant == start + .seconds(10))
+      }
+      try await withTimeout(.seconds(1), clock: clock) {
+        #expect(Deadline.current?.instant == start + .seconds(1))
+        async let child = Deadline.current
+        #expect(await child?.instant == start + .seconds(1))
+      }
+      #expect(Deadline.current?.instant == start + .seconds(10))
+    }
+    #expect(Deadline.current == nil)
+  }
+
+  @Test func outerLimitEndsAnInnerOneThatIsLonger() async throws {
+    async let outcome = Result.of {
+      try await withTimeout(.seconds(5), kind: .total, clock: clock) {
+        try await withTimeout(.seconds(60), kind: .attempt, clock: clock) {
+          try await clock.wait(for: .seconds(600))
+        }
+      }
+    }
+    await clock.scheduled(atLeast: 3)
+    clock.advance(by: .seconds(5))
+    let error = try #require(await outcome.failure as? TimeoutError)
+    #expect(error.kind == .total)
+    #expect(error.limit == .seconds(5))
+  }
+
+  @Test func deadlineHoldsInATaskThatTheBodyStartsAlthoughNothingCancelsThatTask() async throws {
+    let stray = try await withTimeout(.seconds(5), clock: clock) {
+      Task {
+        await Result.of {
+          try await withTimeout(.seconds(60), clock: clock) {
+            try await clock.wait(for: .seconds(600))
+          }
+        }
+      }
+    }
+    await clock.scheduled(atLeast: 2)
+    clock.advance(by: .seconds(5))
+    #expect(await stray.value.failure is TimeoutError)
+  }
+
+  @Test @MainActor func mainActorCallerKeepsItsIsolationAndItsNonSendableResult() async throws {
+    let notes = Notes()
+    let same = try await withTimeout(.seconds(1), clock: clock) {
+      MainActor.assertIsolated()
+      await Task.yield()
+      MainActor.assertIsolated()
+      notes.lines.append("written on the main actor")
+      return notes
+    }
+    #expect(same === notes)
+    #expect(notes.lines.count == 1)
+  }
+
+  actor Counter {
+    var value = 0
+    func add(_ clock: ManualClock) async throws -> Int {
+      try await withTimeout(.seconds(1), clock: clock) {
+        self.value += 1
+        await Task.yield()
+        self.assertIsolated()
+        self.value += 1
+        return self.value
+      }
+    }
+  }
+
+  @Test func actorCallerUsesItsStateInTheBody() async throws {
+    #expect(try await Counter().add(clock) == 2)
+  }
+
+  enum Local { @TaskLocal static var name = "outside" }
+
+  @Test func taskLocalValuesAndPriorityFlowIntoTheBody() async throws {
+    try await Local.$name.withValue("inside") {
+      try await withTimeout(.seconds(1), clock: clock) { #expect(Local.name == "inside") }
+    }
+    let priorities = try await Task(priority: .high) {
+      (
+        Task.currentPriority,
+        try await withTimeout(.seconds(1), clock: clock) { Task.currentPriority }
+      )
+    }.value
+    #expect(priorities.0 == priorities.1)
+  }
+
+  // P48: an empty result is a result.
+  @Test func optionalAndVoidResultsAreResults() async throws {
+    let nothing: Int? = try await withTimeout(.seconds(1), clock: clock) { nil }
+    #expect(nothing == nil)
+    try await withTimeout(.seconds(1), clock: clock) {}
+  }
+}
