@@ -7,7 +7,7 @@ internal import Synchronization
 final class DownloadRun: Sendable {
   private let plan: DownloadPlan
   private let directory: String
-  let options: Options
+  private let options: Options
   private let display: ProgressDisplay
   private let state: Mutex<State>
 
@@ -33,7 +33,9 @@ final class DownloadRun: Sendable {
     self.state = Mutex(state)
   }
 
-  /// Downloads everything. When the task is cancelled, what is under way is given up and cleaned away.
+  /// Downloads everything.
+  ///
+  /// When the task is cancelled, what is under way is given up and cleaned away.
   func perform() async -> RunSummary {
     let start = ContinuousClock.now
     await withTaskGroup { group in
@@ -69,53 +71,70 @@ final class DownloadRun: Sendable {
   private func download(_ item: DownloadItem, worker: Int, client: HTTPClient) async {
     let shown = String(item.name.quotedForDisplay.dropFirst().dropLast())
     display.begin(worker: worker, shown)
+    var file: FileDownload?
     do {
-      let outcome = try await withErrorContext(
-        "download", ["url": .public(item.url.absoluteString), "file": .public(item.name)]
+      try await withErrorContext(
+        "download", ["url": .public(item.url), "file": .public(item.name)]
       ) {
-        try await fetch(item, shown: shown, worker: worker, client: client)
+        let started = try await FileDownload(
+          item, to: "\(directory)/\(item.name)", client: client, limits: options
+        ) { [display] received, total in
+          display.advance(worker: worker, bytes: received, of: total)
+        }
+        file = started
+        try await retry(policy(for: shown)) { try await started.attempt() }
+        try await started.publish()
       }
-      state.withLock { state in
-        state.summary.succeeded += 1
-        state.summary.bytes += outcome.bytes
-        if item.checksum != nil { state.summary.verified += 1 }
-      }
-      let attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
-      display.end(
-        worker: worker, "\(shown)  \(ByteText.short(outcome.bytes))\(attempts)", isGood: true)
-    } catch  where Task.isCancelled {
-      // Stopped from outside: neither a success nor a failure.
-      display.end(worker: worker, nil, isGood: false)
+      succeeded(item, shown: shown, worker: worker, file?.outcome ?? FileDownload.Outcome())
     } catch {
-      let report = ErrorReport(error)
-      state.withLock { state in
-        state.summary.failed += 1
-        state.summary.failures.append(report)
-      }
-      display.end(worker: worker, "\(shown): \(Self.line(about: error))", isGood: false)
+      // Also when it was stopped: nothing unfinished stays on the disk.
+      try? await file?.discard()
+      failed(item, shown: shown, worker: worker, file, error)
     }
   }
 
-  private func fetch(
-    _ item: DownloadItem, shown: String, worker: Int, client: HTTPClient
-  ) async throws -> FileDownload.Outcome {
-    let file = try await FileDownload(
-      item, to: "\(directory)/\(item.name)", client: client, limits: options
-    ) { [display] received, expected in
-      display.advance(worker: worker, bytes: received, of: expected)
+  private func policy(for shown: String) -> RetryPolicy {
+    var policy = RetryPolicy(
+      maxAttempts: options.attempts, backoff: .exponential(base: options.backoff))
+    policy.observer = { [display, options] event in
+      guard case .retrying = event.kind, let error = event.error else { return }
+      let reason = Self.reason(of: error)
+      display.note(
+        "     \(shown): \(reason) Attempt \(event.attempt + 1) of \(options.attempts) follows.")
     }
-    breadcrumb("temporary file \(file.temporaryPath)")
-    do {
-      try await retry(policy(for: shown)) { _ in try await file.attempt() }
-      try await file.publish()
-      count(file.outcome)
-      return file.outcome
-    } catch {
-      // Also when cancelled: nothing unfinished stays on the disk.
-      await file.discard()
-      count(file.outcome)
-      throw error
+    return policy
+  }
+
+  private func succeeded(
+    _ item: DownloadItem, shown: String, worker: Int, _ outcome: FileDownload.Outcome
+  ) {
+    count(outcome)
+    state.withLock { state in
+      state.summary.succeeded += 1
+      state.summary.bytes += outcome.bytes
+      if item.checksum != nil { state.summary.verified += 1 }
     }
+    let attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
+    display.end(
+      worker: worker, "\(shown)  \(ByteText.short(outcome.bytes))\(attempts)", isGood: true)
+  }
+
+  private func failed(
+    _ item: DownloadItem, shown: String, worker: Int, _ file: FileDownload?, _ error: any Error
+  ) {
+    if let file { count(file.outcome) }
+    // Stopped from outside: neither a success nor a failure.
+    guard !Task.isCancelled else { return display.end(worker: worker, nil, isGood: false) }
+    let report = ErrorReport(
+      error,
+      download: ErrorReport.DownloadDetails(
+        title: item.name, url: item.url.absoluteString, attempts: file?.failures ?? [],
+        temporaryPath: file?.temporaryPath, recoveryTaken: "removed the temporary file"))
+    state.withLock { state in
+      state.summary.failed += 1
+      state.summary.failures.append(report)
+    }
+    display.end(worker: worker, "\(shown): \(Self.line(about: error))", isGood: false)
   }
 
   private func count(_ outcome: FileDownload.Outcome) {
@@ -126,12 +145,16 @@ final class DownloadRun: Sendable {
     }
   }
 
+  /// What went wrong, in a sentence.
+  private static func reason(of error: any Error) -> String {
+    ErrorReport(error).userMessage
+  }
+
   /// What went wrong and what to do about it, in one line.
   static func line(about error: any Error) -> String {
-    let classified = error.underlying(as: (any ClassifiedError).self)
-    var sentences = [classified?.userMessage ?? "\(error)"]
-    sentences += classified?.suggestedActions.prefix(1) ?? []
-    return sentences.joined(separator: " ").replacing("\n", with: " ")
+    let report = ErrorReport(error)
+    return ([report.userMessage] + report.suggestedActions.prefix(1))
+      .joined(separator: " ").replacing("\n", with: " ")
   }
 
   /// The temporary files of this process that lie in the output directory.

@@ -22,10 +22,13 @@ final class FileDownload {
   private let progress: (_ received: Int, _ expected: Int?) -> Void
 
   private(set) var outcome = Outcome()
+  /// The failed attempts, for the error report.
+  private(set) var failures: [AttemptRecord] = []
   private let file: AtomicFile
   private var digest = SHA256()
   // What proves that the rest on the server belongs to what is here: a strong ETag or a date.
   private var validator: String?
+  private var method = ""
 
   private var received: Int { Int(file.size) }
 
@@ -40,7 +43,7 @@ final class FileDownload {
     self.client = client
     self.limits = limits
     self.progress = progress
-    file = try await AtomicFile.create(replacing: path)
+    file = try await AtomicFile(replacing: path)
   }
 
   /// The path of what has arrived so far.
@@ -51,10 +54,17 @@ final class FileDownload {
   /// - Throws: What went wrong, classified. What arrived before is kept when it can be continued.
   func attempt() async throws {
     outcome.attempts += 1
+    let start = ContinuousClock.now
+    method = "GET of the whole file"
     do {
       try await withTimeout(limits.timeout, kind: .attempt) { try await transfer() }
     } catch {
       if error.underlying(as: TimeoutError.self) != nil { outcome.timeouts += 1 }
+      failures.append(
+        AttemptRecord(
+          number: outcome.attempts, failure: error,
+          category: ErrorClassifier.default.classify(error).category,
+          elapsed: ContinuousClock.now - start, method: method))
       throw error
     }
   }
@@ -66,13 +76,14 @@ final class FileDownload {
   }
 
   /// Removes what there is.
-  func discard() async { await file.discard() }
+  func discard() async throws { try await file.discard() }
 
   private func transfer() async throws {
     var headers: [String: String] = [:]
     if received > 0, let validator {
       headers["Range"] = "bytes=\(received)-"
       headers["If-Range"] = validator
+      method = "GET of the rest from byte \(received)"
     } else {
       try await startOver()
     }
@@ -114,7 +125,6 @@ final class FileDownload {
         throw DownloadError(.wrongRange)
       }
       outcome.resumptions += 1
-      breadcrumb("resumed at byte \(received)")
       return .body(total: range.total ?? length.map { received + $0 })
     case 416 where received > 0:
       // The rest of a file that has no rest: the last attempt broke off just after the last byte.

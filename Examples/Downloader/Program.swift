@@ -5,6 +5,7 @@ internal import ReliabilityExampleSupport
 /// The command: reads its arguments, runs the downloads or the demo, prints what came of it.
 @main enum Program {
   static func main() async {
+    ErrorClassifier.installFoundationRules()
     exit(await run(Array(CommandLine.arguments.dropFirst())))
   }
 

@@ -112,7 +112,9 @@ public struct HTTPReply: Sendable {
   }
 }
 
-/// A way for a server to misbehave in the middle of an answer. Positions count from the start of what is sent.
+/// A way for a server to misbehave in the middle of an answer.
+///
+/// Positions count from the start of what is sent.
 public enum HTTPFault: Hashable, Sendable {
   /// Sends so many bytes of the body, then resets the connection.
   case reset(after: Int)

@@ -64,7 +64,9 @@ public final class HTTPServer: Sendable {
   /// How many connections are open now.
   public var connectionCount: Int { state.withLock { $0.connections.count } }
 
-  /// Closes every connection and returns when the last thread and descriptor are gone. May be called twice.
+  /// Closes every connection and returns when the last thread and descriptor are gone.
+  ///
+  /// May be called twice.
   public func stop() async {
     await withCheckedContinuation { continuation in
       let done = state.withLock { state in

@@ -32,7 +32,9 @@ public final class ProgressDisplay: Sendable {
     let start = ContinuousClock.now
   }
 
-  /// Makes a display. Nothing is shown before the first call.
+  /// Makes a display.
+  ///
+  /// Nothing is shown before the first call.
   ///
   /// - Parameters:
   ///   - terminal: Where to draw.
@@ -102,7 +104,9 @@ public final class ProgressDisplay: Sendable {
     }
   }
 
-  /// Takes the bar away and shows nothing any more. May be called twice.
+  /// Takes the bar away and shows nothing any more.
+  ///
+  /// May be called twice.
   public func close() {
     state.withLock { state in
       guard !state.isClosed else { return }

@@ -54,7 +54,9 @@ public struct SHA256: Sendable {
     unsafe partial.append(contentsOf: rest[whole...])
   }
 
-  /// The digest of what was appended so far: 32 bytes. More may be appended afterwards.
+  /// The digest of what was appended so far: 32 bytes.
+  ///
+  /// More may be appended afterwards.
   public var bytes: [UInt8] {
     var last = self
     let bits = count &* 8

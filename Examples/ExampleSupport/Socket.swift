@@ -173,7 +173,9 @@ struct Socket: Sendable {
     }
   }
 
-  /// Wakes every thread that is blocked on the socket. It still has to be closed.
+  /// Wakes every thread that is blocked on the socket.
+  ///
+  /// It still has to be closed.
   func shutDown() {
     _ = shutdown(descriptor, Int32(SHUT_RDWR))
   }

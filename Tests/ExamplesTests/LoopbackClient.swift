@@ -6,7 +6,9 @@
   import Darwin
 #endif
 
-/// A client that sends exactly the bytes it is told to. Gives up after five seconds of silence.
+/// A client that sends exactly the bytes it is told to.
+///
+/// Gives up after five seconds of silence.
 final class LoopbackClient {
   private let descriptor: Int32
   private var isOpen = true

@@ -2,7 +2,9 @@ import ReliabilityExampleSupport
 import Synchronization
 import Testing
 
-/// The embedded server against a client that knows no manners. Real sockets, so real time.
+/// The embedded server against a client that knows no manners.
+///
+/// Real sockets, so real time.
 @Suite(.timeLimit(.minutes(1))) struct RealTimeHTTPServerTests {
   private func withServer(
     limits: HTTPServer.Limits = HTTPServer.Limits(), handler: @escaping HTTPServer.Handler = echo,
