@@ -71,7 +71,7 @@ import Testing
     for seconds in [Int64.min, .max] {
       let time = WallTime(secondsSince1970: seconds)
       #expect(!time.description.isEmpty)
-      #expect(time.duration(since: WallTime(secondsSince1970: -seconds / 2)) != .zero)
+      #expect(time.duration(since: WallTime(secondsSince1970: -(seconds / 2))) != .zero)
     }
   }
 }

@@ -23,10 +23,12 @@ import Testing
     #expect(await clock.nextScheduled() == clock.now + .seconds(10))
     clock.advance(by: .milliseconds(9999))
     #expect(clock.scheduledCount == 1)
-    #expect(!woken.load(ordering: .relaxed))
+    let isEarly = woken.load(ordering: .relaxed)
+    #expect(!isEarly)
     clock.advance(by: .milliseconds(1))
     try await sleeper
-    #expect(woken.load(ordering: .relaxed))
+    let isWoken = woken.load(ordering: .relaxed)
+    #expect(isWoken)
   }
 
   @Test func cancelledSleeperLeavesNothingBehind() async throws {
