@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "io.h"
+#include "stripe.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell
 // (macros with arguments, variadic functions). No logic lives here.

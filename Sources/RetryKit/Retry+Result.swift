@@ -1,0 +1,61 @@
+/// Runs the body, and again as long as it fails or its result is refused.
+///
+///     let job = try await retry(policy, while: { $0.status == .pending }) {
+///       try await client.status(of: id)
+///     }
+///
+/// A refused result counts as a failed attempt that can be retried, without category. When the policy allows no
+/// further attempt, the last result is returned although it is refused: it is the last thing that really happened.
+///
+/// - Parameters:
+///   - policy: What to retry, how often, how long to wait.
+///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - isRefused: Whether a result asks for another attempt.
+///   - body: The operation. Runs where the caller runs; its argument is the attempt's number, from 1.
+/// - Returns: The first result that is not refused, or the last one.
+/// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
+public nonisolated(nonsending) func retry<Result>(
+  _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  while isRefused: (Result) -> Bool,
+  _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
+) async throws -> Result {
+  let settings = policy.settings
+  let started = settings.hasWorkAtStart ? settings.start() : nil
+  var run: RetryRun?
+  while true {
+    let outcome: RetryRun.Outcome
+    var last: Swift.Result<Result, any Error>
+    do {
+      let result = try await body(run?.attempt ?? 1)
+      if !isRefused(result) {
+        run?.succeeded()
+        return result
+      }
+      (outcome, last) = (.refusedResult, .success(result))
+    } catch {
+      (outcome, last) = (.error(error), .failure(error))
+    }
+    let current = run ?? RetryRun(settings, isIdempotent: isIdempotent, started: started)
+    run = current
+    guard try await current.waitForNextAttempt(after: outcome) else { return try last.get() }
+  }
+}
+
+/// Runs the body, and again as long as it fails or its result is refused.
+///
+/// As the form whose body gets the attempt's number.
+///
+/// - Parameters:
+///   - policy: What to retry, how often, how long to wait.
+///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - isRefused: Whether a result asks for another attempt.
+///   - body: The operation. Runs where the caller runs.
+/// - Returns: The first result that is not refused, or the last one.
+/// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
+public nonisolated(nonsending) func retry<Result>(
+  _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  while isRefused: (Result) -> Bool,
+  _ body: nonisolated(nonsending) () async throws -> Result
+) async throws -> Result {
+  try await retry(policy, idempotent: isIdempotent, while: isRefused) { _ in try await body() }
+}

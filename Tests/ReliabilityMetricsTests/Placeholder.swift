@@ -1,4 +1,0 @@
-import Testing
-import ReliabilityMetrics
-
-@Suite struct ReliabilityMetricsPlaceholderTests {}

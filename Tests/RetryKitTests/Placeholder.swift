@@ -1,4 +1,0 @@
-import Testing
-import RetryKit
-
-@Suite struct RetryKitPlaceholderTests {}
