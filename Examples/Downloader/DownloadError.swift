@@ -41,6 +41,16 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     }
   }
 
+  /// What the message for a person leaves out; short enough for a line on a terminal.
+  var detail: String? {
+    switch code {
+    case .wrongChecksum(let received, let expected):
+      "its SHA-256 begins with \(received.prefix(12)), not \(expected.prefix(12))"
+    case .wrongLength: description
+    case .wrongRange, .connection: nil
+    }
+  }
+
   var description: String {
     switch code {
     case .wrongLength(let received, let expected):

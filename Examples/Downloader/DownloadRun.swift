@@ -44,7 +44,7 @@ final class DownloadRun: Sendable {
       }
     }
     display.close()
-    let orphans = Self.temporaryFiles(of: plan, in: directory).count
+    let orphans = Self.temporaryFiles(in: directory).count
     return state.withLock { state in
       state.summary.seconds = (ContinuousClock.now - start) / .seconds(1)
       state.summary.orphanedTemporaryFiles = orphans
@@ -98,7 +98,7 @@ final class DownloadRun: Sendable {
       maxAttempts: options.attempts, backoff: .exponential(base: options.backoff))
     policy.observer = { [display, options] event in
       guard case .retrying = event.kind, let error = event.error else { return }
-      let reason = Self.reason(of: error)
+      let reason = FailureText.reason(of: error)
       display.note(
         "     \(shown): \(reason) Attempt \(event.attempt + 1) of \(options.attempts) follows.")
     }
@@ -134,7 +134,7 @@ final class DownloadRun: Sendable {
       state.summary.failed += 1
       state.summary.failures.append(report)
     }
-    display.end(worker: worker, "\(shown): \(Self.line(about: error))", isGood: false)
+    display.end(worker: worker, "\(shown): \(FailureText.line(about: error))", isGood: false)
   }
 
   private func count(_ outcome: FileDownload.Outcome) {
@@ -145,21 +145,20 @@ final class DownloadRun: Sendable {
     }
   }
 
-  /// What went wrong, in a sentence.
-  private static func reason(of error: any Error) -> String {
-    ErrorReport(error).userMessage
-  }
-
-  /// What went wrong and what to do about it, in one line.
-  static func line(about error: any Error) -> String {
-    let report = ErrorReport(error)
-    return ([report.userMessage] + report.suggestedActions.prefix(1))
-      .joined(separator: " ").replacing("\n", with: " ")
+  /// The summary when nothing could be tried at all.
+  func refused(_ error: any Error) -> RunSummary {
+    var summary = state.withLock { $0.summary }
+    summary.failed = summary.files
+    summary.failures = [ErrorReport(error)]
+    return summary
   }
 
   /// The temporary files of this process that lie in the output directory.
-  static func temporaryFiles(of plan: DownloadPlan, in directory: String) -> [String] {
+  private static func temporaryFiles(in directory: String) -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    return names.filter { $0.hasPrefix(".") && $0.hasSuffix(".rtmp") }
+    let process = ".\(String(ProcessInfo.processInfo.processIdentifier, radix: 16))."
+    return names.filter {
+      $0.hasPrefix(".") && $0.hasSuffix(".rtmp") && $0.contains(process)
+    }
   }
 }

@@ -1,53 +1,61 @@
 internal import Foundation
-internal import ReliabilityCore
+internal import Reliability
 internal import ReliabilityExampleSupport
 
-/// Where the files go; made when it is not there yet.
-struct OutputDirectory {
-  let path: String
-  private var isTemporary = false
-
-  /// Uses a directory, or makes it with those above it.
+/// Where the files go.
+enum OutputDirectory {
+  /// Makes a directory, with those above it, unless it is there, and tries whether files can be made in it.
   ///
-  /// - Throws: ``OutputError`` when it can't be made or is not a directory.
-  init(_ path: String) throws(OutputError) {
-    self.path = path
+  /// - Throws: ``OutputError``.
+  static func prepare(_ path: String) async throws(OutputError) {
+    let files = FileManager.default
     do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      try files.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw OutputError(path: path)
+      let isFile = files.fileExists(atPath: path)
+      throw OutputError(path: path, isFile ? "it is not a directory" : "it can't be made")
     }
-    var isDirectory: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
-      isDirectory.boolValue
-    else { throw OutputError(path: path) }
+    do {
+      // Asked of the directory itself: modes say little to root, and nothing about a disk that is read-only.
+      try await AtomicFile(replacing: "\(path)/downloader-probe").discard()
+    } catch {
+      throw OutputError(path: path, error.cause?.number.message ?? "\(error.code)", cause: error)
+    }
   }
 
-  /// A fresh directory that only this run uses.
-  static func temporary() throws(OutputError) -> OutputDirectory {
-    let name = "downloader-demo-\(UUID().uuidString.prefix(8))"
-    var directory = try OutputDirectory(
-      FileManager.default.temporaryDirectory.appendingPathComponent(name).path)
-    directory.isTemporary = true
-    return directory
+  /// The path of a directory that only this run uses.
+  static func temporaryPath() -> String {
+    FileManager.default.temporaryDirectory
+      .appendingPathComponent("downloader-demo-\(UUID().uuidString)").path
   }
 
-  /// Removes the directory and what is in it, if it was made for this run only.
-  func removeIfTemporary() {
-    if isTemporary { try? FileManager.default.removeItem(atPath: path) }
+  /// Removes a directory and what is in it.
+  static func remove(_ path: String) {
+    try? FileManager.default.removeItem(atPath: path)
   }
 }
 
 /// A directory that files can't be put into.
-struct OutputError: ClassifiedError {
+struct OutputError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
   let path: String
+  let reason: String
+  let cause: StoreError?
 
+  init(path: String, _ reason: String, cause: StoreError? = nil) {
+    self.path = path
+    self.reason = reason
+    self.cause = cause
+  }
+
+  var causes: [any Error] { cause.map { [$0] } ?? [] }
   var category: ErrorCategory { .fileSystem }
   var retryability: Retryability { .notRetryable }
-  var userMessage: String? {
-    "The output directory \(path.quotedForDisplay) can't be used: it is not a directory or can't be made."
-  }
+  var userMessage: String? { "\(description)." }
   var suggestedActions: [String] { ["Choose another one with --output."] }
+
+  var description: String {
+    "no file can be made in the output directory \(path.quotedForDisplay): \(reason)"
+  }
 }
 
 /// The file of `--from`: one URL a line; empty lines and lines that begin with `#` don't count.

@@ -59,7 +59,7 @@ extension RunSummary {
   }
 
   /// The report for people, several lines.
-  func report(on terminal: Terminal, faults: [(title: String, count: Int)] = []) -> String {
+  func report(on terminal: Terminal, faults: [(title: String, count: Int)]?) -> String {
     var rows: [(String, String)] = [
       (
         "files",
@@ -71,11 +71,14 @@ extension RunSummary {
       ("retries", "\(retries), \(resumptions) of them resumed in mid-file"),
       ("timeouts", "\(timeouts)"),
     ]
-    if !faults.isEmpty {
+    // The mission's figures are about many files; for one large one they would say nothing.
+    let (wantedRate, wantedOrphans) =
+      faults == nil ? ("", "") : (" (wanted: more than 20)", " (wanted: 0)")
+    if let faults {
       rows.append(("faults met", faults.map { "\($0.title) \($0.count)" }.joined(separator: ", ")))
     }
-    rows.append(("rate", "\(Self.decimal(filesPerMinute)) files a minute (wanted: more than 20)"))
-    rows.append(("orphaned temporary files", "\(orphanedTemporaryFiles) (wanted: 0)"))
+    rows.append(("rate", "\(Self.decimal(filesPerMinute)) files a minute\(wantedRate)"))
+    rows.append(("orphaned temporary files", "\(orphanedTemporaryFiles)\(wantedOrphans)"))
     let width = (rows.map(\.0.count).max() ?? 0) + 2
     let lines = rows.map { name, value in
       terminal.styled(name + String(repeating: " ", count: width - name.count), .dim) + value

@@ -101,7 +101,7 @@ public struct CommandLineGrammar: Sendable {
   private func suggestion(for text: Substring) -> String {
     let word = text.drop { $0 == "-" }
     let near = options.first { !word.isEmpty && ($0.name.hasPrefix(word) || word == $0.name) }
-    return near.map { " (did you mean --\($0.name)?)" } ?? ""
+    return near.map { "; did you mean --\($0.name)?" } ?? "; --help lists what there is"
   }
 }
 

@@ -29,13 +29,13 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--loudly"], "unknown option \"--loudly\""),
-    (["--lou"], "unknown option \"--lou\" (did you mean --loud?)"),
-    (["-x"], "unknown option \"-x\""),
+    (["--loudly"], "unknown option \"--loudly\"; --help lists what there is"),
+    (["--lou"], "unknown option \"--lou\"; did you mean --loud?"),
+    (["-x"], "unknown option \"-x\"; --help lists what there is"),
     (["--times"], "--times needs a value: --times N"),
     (["--times", "--loud"], "--times needs a value: --times N"),
     (["--loud=yes"], "--loud takes no value"),
-    (["--\u{1b}[31m"], "unknown option \"--\\u{1b}[31m\""),
+    (["--\u{1b}[31m"], "unknown option \"--\\u{1b}[31m\"; --help lists what there is"),
   ])
   func aWrongOptionGetsOneLineThatNamesIt(arguments: [String], message: String) {
     #expect(throws: UsageError(message)) { try grammar.parse(arguments) }
