@@ -41,10 +41,10 @@ public struct AttemptRecord: Hashable, Sendable {
   ) {
     self.number = number
     self.error = ReportText.clean(error, limit: 512)
-    self.category = category
+    self.category = ReportText.category(category)
     self.at = at
-    self.elapsed = elapsed
-    self.delay = delay
+    self.elapsed = elapsed.clamped
+    self.delay = delay?.clamped
     self.method = method.map { ReportText.clean($0, limit: 128) }
   }
 

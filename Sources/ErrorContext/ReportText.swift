@@ -77,6 +77,22 @@ enum ReportText {
     return bounded.text
   }
 
+  /// The last 2,000 characters of an output, 8,000 bytes at most.
+  static func tail(_ text: String) -> String {
+    // Redaction first: the cut must not separate a secret from its name. What lies further back than four times the
+    // limit can't be part of the result.
+    let end = text.suffix(characters: 8000, utf8: 32_000)
+    let shown = Redaction.standard.redact(end)
+    return printable(shown, limit: .max).suffix(characters: 2000, utf8: 8000)
+  }
+
+  /// The category with a word that a report can show: printable, 64 bytes at most, never blank.
+  static func category(_ category: ErrorCategory) -> ErrorCategory {
+    let word = printable(category.rawValue, limit: 64)
+    if word == category.rawValue, !isBlank(word) { return category }
+    return isBlank(word) ? .unknown : ErrorCategory(rawValue: word)
+  }
+
   static func isBlank(_ text: String) -> Bool {
     text.unicodeScalars.allSatisfy { $0.properties.isWhitespace || $0 == "\u{FFFD}" || $0 == "…" }
   }

@@ -1,0 +1,188 @@
+/// One pass over a text that copies everything but secrets.
+struct RedactionScanner {
+  private let input: [UInt8]
+  private let rules: Redaction
+  private var position = 0
+  private var copied = 0
+  private(set) var output: [UInt8] = []
+
+  init(_ input: [UInt8], rules: Redaction) {
+    self.input = input
+    self.rules = rules
+  }
+
+  /// - Returns: Whether anything was hidden; if not, `output` is not filled.
+  mutating func run() -> Bool {
+    while position < input.count {
+      let byte = input[position]
+      if isWord(byte) {
+        scanWord()
+      } else if byte == UInt8(ascii: ":"), position > 0, isWord(input[position - 1]),
+        at(position + 1) == UInt8(ascii: "/"), at(position + 2) == UInt8(ascii: "/")
+      {
+        position += 3
+        scanURL()
+      } else {
+        position += 1
+      }
+    }
+    if copied == 0 { return false }
+    output += input[copied...]
+    return true
+  }
+
+  private func at(_ index: Int) -> UInt8? { index < input.count ? input[index] : nil }
+
+  /// Copies up to `start`, hides up to `end` and goes on there.
+  private mutating func hide(_ start: Int, _ end: Int) {
+    defer { position = max(position, end) }
+    if start >= end { return }
+    output += input[copied..<start]
+    output += Redaction.mask.utf8
+    copied = end
+  }
+
+  private mutating func scanWord() {
+    let start = position
+    while position < input.count, isWord(input[position]) { position += 1 }
+    let word = input[start..<position]
+    // The shortest names of secrets have three letters.
+    if word.count < 3 { return }
+    if rules.isSecret(name: word) {
+      hideValue(
+        isOption: word.first == UInt8(ascii: "-"), isHeader: Self.isWholeLineHeader(word))
+    } else if word.count <= 6, at(position) == UInt8(ascii: " "), Self.isScheme(word) {
+      let end = endOfToken(from: position + 1)
+      if end - position > 8 { hide(position + 1, end) }
+    }
+  }
+
+  /// Hides what comes after the name of a secret, if a separator comes between.
+  private mutating func hideValue(isOption: Bool, isHeader: Bool) {
+    var index = position
+    var hasSeparator = false
+    var quote: UInt8?
+    var isEscaped = false
+    scan: while let byte = at(index) {
+      switch byte {
+      case UInt8(ascii: "="), UInt8(ascii: ":"):
+        hasSeparator = true
+        quote = nil
+      case UInt8(ascii: "\""), UInt8(ascii: "'"):
+        quote = byte
+        isEscaped = input[index - 1] == UInt8(ascii: "\\")
+      case UInt8(ascii: " "), UInt8(ascii: ","), UInt8(ascii: "\t"):
+        if byte == UInt8(ascii: ","), !isOption { break scan }
+        hasSeparator = hasSeparator || isOption
+        // A closing quote of the name belongs to the name.
+        if !hasSeparator || isOption { quote = nil }
+      case UInt8(ascii: "\\"): break
+      default: break scan
+      }
+      index += 1
+      if hasSeparator, quote != nil { break }
+    }
+    guard hasSeparator, let first = at(index), first >= 0x20 else { return }
+    if isOption, quote == nil, first == UInt8(ascii: "-"), at(index + 1) == UInt8(ascii: "-") {
+      return
+    }
+    let end: Int
+    if let quote {
+      end = endOfQuoted(from: index, quote: quote, isEscaped: isEscaped)
+    } else {
+      end = isHeader ? endOfLine(from: index) : endOfToken(from: index)
+    }
+    hide(index, end)
+  }
+
+  private mutating func scanURL() {
+    let start = position
+    var end = start
+    while let byte = at(end), !Self.endsURL(byte) { end += 1 }
+    var authorityEnd = start
+    while authorityEnd < end, !Self.endsAuthority(input[authorityEnd]) { authorityEnd += 1 }
+    var userInfoEnd = input[start..<authorityEnd].lastIndex(of: UInt8(ascii: "@"))
+    if userInfoEnd == nil, hasNoPort(start, authorityEnd) {
+      // A raw `/`, `?` or `#` in the password: what looks like host and port is the beginning of the user info.
+      userInfoEnd = input[authorityEnd..<end].firstIndex(of: UInt8(ascii: "@"))
+    }
+    if let userInfoEnd { hide(start, userInfoEnd) }
+    let rest = max(position, authorityEnd)
+    if let query = input[rest..<end].firstIndex(where: {
+      $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
+    }) {
+      hide(query + 1, end)
+    }
+    position = end
+  }
+
+  /// Whether a colon in the authority is followed by something that isn't a port.
+  private func hasNoPort(_ start: Int, _ end: Int) -> Bool {
+    guard start < end, input[start] != UInt8(ascii: "["),
+      let colon = input[start..<end].firstIndex(of: UInt8(ascii: ":"))
+    else { return false }
+    return !input[(colon + 1)..<end].allSatisfy { (0x30...0x39).contains($0) }
+  }
+
+  private func endOfToken(from start: Int) -> Int {
+    var end = start
+    while let byte = at(end), byte > 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "'"),
+      byte != UInt8(ascii: "&")
+    {
+      end += 1
+    }
+    return end
+  }
+
+  private func endOfLine(from start: Int) -> Int {
+    var end = start
+    while let byte = at(end), byte != 0x0A, byte != 0x0D { end += 1 }
+    return end
+  }
+
+  private func endOfQuoted(from start: Int, quote: UInt8, isEscaped: Bool) -> Int {
+    var end = start
+    while let byte = at(end), byte != quote {
+      end += !isEscaped && byte == UInt8(ascii: "\\") ? 2 : 1
+    }
+    end = min(end, input.count)
+    if isEscaped, end > start, input[end - 1] == UInt8(ascii: "\\") { end -= 1 }
+    return end
+  }
+
+  private func isWord(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
+  }
+
+  private static func endsURL(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0...0x20, 0x7F, UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"),
+      UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "|"),
+      UInt8(ascii: "\\"), UInt8(ascii: "^"):
+      true
+    default: false
+    }
+  }
+
+  private static func endsAuthority(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "/") || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
+  }
+
+  /// Headers whose values contain spaces, so that only the end of the line ends them.
+  private static func isWholeLineHeader(_ word: ArraySlice<UInt8>) -> Bool {
+    let name = word.map { $0 | 0x20 }
+    return ["authorization", "cookie", "cookies"].contains {
+      name.suffix($0.utf8.count).elementsEqual($0.utf8)
+    }
+  }
+
+  private static func isScheme(_ word: ArraySlice<UInt8>) -> Bool {
+    let name = word.map { $0 | 0x20 }
+    return ["bearer", "basic", "digest"].contains { name.elementsEqual($0.utf8) }
+  }
+}

@@ -1,4 +1,0 @@
-import Testing
-import ErrorContext
-
-@Suite struct ErrorContextPlaceholderTests {}

@@ -1,0 +1,91 @@
+import ErrorContext
+import Testing
+
+@Suite struct RedactionTests {
+  static let cases: [(String, String)] = [
+    ("https://me:pw@host:80/a/b?sig=1&x=2#frag", "https://<private>@host:80/a/b?<private>"),
+    ("see https://host/a#access_token=x.", "see https://host/a#<private>"),
+    ("postgres://u:p@ss@db/x", "postgres://<private>@db/x"),
+    ("postgres://u:p/ss@db/x", "postgres://<private>@db/x"),
+    ("postgres://u:p?ss@db/x", "postgres://<private>@db/x"),
+    ("http://[::1]:8080/a?b", "http://[::1]:8080/a?<private>"),
+    ("http://host:8080/~me@home", "http://host:8080/~me@home"),
+    ("\"https://h/p?q=1\", next", "\"https://h/p?<private>\", next"),
+    ("Authorization: Bearer abc.def ghi\nAccept: */*", "Authorization: <private>\nAccept: */*"),
+    (
+      "[\"Authorization\": \"Bearer abc\", \"Accept\": \"x\"]",
+      "[\"Authorization\": \"<private>\", \"Accept\": \"x\"]"
+    ),
+    ("Set-Cookie: a=b; Path=/", "Set-Cookie: <private>"),
+    ("cookie=\"x y\" z", "cookie=\"<private>\" z"),
+    ("sent Bearer abcdefgh123 to it", "sent Bearer <private> to it"),
+    ("run --password hunter2 --verbose", "run --password <private> --verbose"),
+    ("run --password=hunter2 file", "run --password=<private> file"),
+    ("[\"--api-key\", \"hunter2\", \"x\"]", "[\"--api-key\", \"<private>\", \"x\"]"),
+    ("run --token --verbose", "run --token --verbose"),
+    ("password: hunter2", "password: <private>"),
+    ("DB_PASSWORD='a b' X=1", "DB_PASSWORD='<private>' X=1"),
+    ("{\"client_secret\":\"a\\\"b\",\"id\":1}", "{\"client_secret\":\"<private>\",\"id\":1}"),
+    ("{\\\"token\\\":\\\"abc\\\",\\\"id\\\":1}", "{\\\"token\\\":\\\"<private>\\\",\\\"id\\\":1}"),
+    ("a?user=1&access_token=abc&x=2", "a?user=1&access_token=<private>&x=2"),
+    ("the password is wrong", "the password is wrong"),
+    ("Unexpected token }", "Unexpected token }"),
+    ("file:///tmp/x: no such file", "file:///tmp/x: no such file"),
+    ("plain text, 3 of 4", "plain text, 3 of 4"),
+    ("", ""), ("://", "://"), ("token=", "token="), ("https://", "https://"),
+  ]
+
+  @Test("Secrets are hidden and the rest stays", arguments: cases)
+  func redacts(text: String, expected: String) {
+    #expect(Redaction.standard.redact(text) == expected)
+    #expect(Redaction.standard.redact(expected) == expected)
+  }
+
+  @Test("Command lines lose what follows a password-like option")
+  func arguments() {
+    let arguments = [
+      "curl", "-u", "me:pw", "--token", "abc", "--password=x", "-H", "Authorization: Basic eA==",
+      "https://h/?q=1", "plain",
+    ]
+    #expect(
+      Redaction.standard.redact(arguments: arguments) == [
+        "curl", "-u", "me:<private>", "--token", "<private>", "--password=<private>", "-H",
+        "Authorization: <private>", "https://h/?<private>", "plain",
+      ])
+  }
+
+  @Test("A program adds names of its own secrets")
+  func additionalNames() {
+    let redaction = Redaction(additionalNames: ["Kundennummer"])
+    #expect(redaction.redact("Kunden-Nummer=12") == "Kunden-Nummer=<private>")
+    #expect(Redaction.standard.redact("Kunden-Nummer=12") == "Kunden-Nummer=12")
+  }
+
+  @Test("Random text never traps, and redacting twice is redacting once", arguments: 0..<500)
+  func randomText(seed: UInt64) {
+    var random = SeededGenerator(seed: seed)
+    let pieces = [
+      "https", "://", "@", "?", "#", ":", "/", "\"", "'", "\\", "=", " ", "\n", "--password",
+      "token",
+      "Authorization", "Bearer ", "é", "<private>", "&", ",", "abcdefgh", "[", "]",
+    ]
+    var text = ""
+    for _ in 0..<30 { text += pieces.randomElement(using: &random)! }
+    let once = Redaction.standard.redact(text)
+    let twice = Redaction.standard.redact(once)
+    #expect(Redaction.standard.redact(twice) == twice, "seed \(seed): \(text)")
+  }
+
+  @Test("Values are private unless marked, and a marked one still loses its secrets")
+  func values() {
+    let values: ContextValues = [
+      "account": "jane", "count": 3, "id": .public("42"), "url": .public("https://h/?q=1"),
+      "password": .public("oops"), "none": nil as String?,
+    ]
+    #expect(
+      "\(values)"
+        == "account=<private> count=<private> id=42 url=https://h/?<private> password=<private> none=nil"
+    )
+    #expect(values.entries[0].value.unredacted == "jane")
+  }
+}

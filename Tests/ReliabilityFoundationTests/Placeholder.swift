@@ -1,4 +1,0 @@
-import Testing
-import ReliabilityFoundation
-
-@Suite struct ReliabilityFoundationPlaceholderTests {}
