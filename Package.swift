@@ -31,8 +31,10 @@ let modules = [
     ]),
 ]
 
-/// The programs. As a dependency (a checkout of SwiftPM's) the package offers no executable product, because
-/// an executable of the same name in the adopter's package would be overwritten in its build folder.
+/// The programs.
+///
+/// As a dependency (a checkout of SwiftPM's) the package offers no executable product, because an
+/// executable of the same name in the adopter's package would be overwritten in its build folder.
 let isCheckout = Context.packageDirectory.split(separator: "/").contains("checkouts")
 let programs: [Product] =
   isCheckout

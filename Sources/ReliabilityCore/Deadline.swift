@@ -20,7 +20,9 @@ public struct Deadline: Hashable, Sendable, Comparable {
   /// A task-local value: child tasks inherit it, detached tasks do not.
   public static var current: Deadline? { scope.map { Deadline($0.instant) } }
 
-  /// The scope that sets the deadline. A reference, because a task-local value of one word costs half of a larger one.
+  /// The scope that sets the deadline.
+  ///
+  /// A reference, because a task-local value of one word costs half of a larger one.
   @TaskLocal package static var scope: DeadlineScope?
 
   /// The instant, or that of the current deadline when it comes earlier.

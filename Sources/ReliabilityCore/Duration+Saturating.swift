@@ -13,7 +13,9 @@ extension Duration {
     return self > .saturated ? .saturated : self
   }
 
-  /// The sum, limited to ``saturated``. Negative operands count as zero.
+  /// The sum, limited to ``saturated``.
+  ///
+  /// Negative operands count as zero.
   @inlinable package func saturatingAdd(_ other: Duration) -> Duration {
     let sum = self.clamped + other.clamped
     return sum > .saturated ? .saturated : sum
@@ -39,7 +41,9 @@ extension Duration {
     return Duration(saturatingSeconds: seconds * factor, limit: limit)
   }
 
-  /// A duration of so many seconds, between zero and `limit`. NaN counts as zero.
+  /// A duration of so many seconds, between zero and `limit`.
+  ///
+  /// NaN counts as zero.
   package init(saturatingSeconds seconds: Double, limit: Duration = .saturated) {
     guard seconds > 0 else {
       self = .zero
@@ -81,6 +85,8 @@ extension ContinuousClock.Instant {
 }
 
 extension Duration {
-  /// A thousand years: what is further away than this never happens. Keeps instants far from overflow.
+  /// A thousand years: what is further away than this never happens.
+  ///
+  /// Keeps instants far from overflow.
   @inlinable package static var farAway: Duration { .seconds(1000 * 365 * 86_400) }
 }

@@ -39,7 +39,9 @@ public struct ErrorCategory: RawRepresentable, Hashable, Sendable, Codable {
   public static let dependency = ErrorCategory(rawValue: "dependency")
   /// Too much was asked: a limit, a quota or a full queue refused the work.
   public static let overload = ErrorCategory(rawValue: "overload")
-  /// The caller gave up. Neither a success nor a failure.
+  /// The caller gave up.
+  ///
+  /// Neither a success nor a failure.
   public static let cancelled = ErrorCategory(rawValue: "cancelled")
   /// Nothing is known about the error.
   public static let unknown = ErrorCategory(rawValue: "unknown")

@@ -9,7 +9,9 @@ public struct HTTPStatusError: ClassifiedError, Hashable {
   /// The status code of the response.
   public let statusCode: Int
 
-  /// How long the server asked to wait, when it did. Never negative. Not bounded here: whoever waits bounds it.
+  /// How long the server asked to wait, when it did.
+  ///
+  /// Never negative. Not bounded here: whoever waits bounds it.
   public let retryAfter: Duration?
 
   /// Makes an error for a status code.

@@ -16,7 +16,9 @@ public struct MetricSample: Hashable, Sendable {
   public var name: String
   /// How the figure behaves.
   public var kind: Kind
-  /// Labels in a fixed order. The set of values of each is small and known; never an identifier.
+  /// Labels in a fixed order.
+  ///
+  /// The set of values of each is small and known; never an identifier.
   public var labels: [(name: String, value: String)] {
     get { labelPairs.map { (name: $0.name, value: $0.value) } }
     set { labelPairs = newValue.map { Label(name: $0.name, value: $0.value) } }

@@ -36,7 +36,9 @@
 #else
   internal import Dispatch
 
-  /// Wakes the deadline scheduler by a Dispatch timer. Compiled for Apple platforms, unverified there.
+  /// Wakes the deadline scheduler by a Dispatch timer.
+  ///
+  /// Compiled for Apple platforms, unverified there.
   ///
   /// Dispatch does not count suspended time, so that after a suspension the wake-up comes late by up to a minute:
   /// no setting is longer than that.

@@ -142,7 +142,9 @@
     }
   }
 
-  /// The slot that comes next, and the first tick it covers. A lower level always comes before a higher one.
+  /// The slot that comes next, and the first tick it covers.
+  ///
+  /// A lower level always comes before a higher one.
   private var nextSlot: (slot: Int, start: UInt64)? {
     guard count > 0 else { return nil }
     for level in 0..<Self.levels {

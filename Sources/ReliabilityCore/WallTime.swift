@@ -92,7 +92,9 @@ package struct CivilTime: Hashable, Sendable {
     second = Int(rest % 60)
   }
 
-  /// Seconds since 1970. Source of the formula: Howard Hinnant, as above, `days_from_civil`.
+  /// Seconds since 1970.
+  ///
+  /// Source of the formula: Howard Hinnant, as above, `days_from_civil`.
   package var secondsSince1970: Int64 {
     let shiftedYear = Int64(year) - (month <= 2 ? 1 : 0)
     let era = (shiftedYear >= 0 ? shiftedYear : shiftedYear - 399) / 400

@@ -46,7 +46,9 @@ public final class ManualClock: TimeSource {
   /// How many alarms wait.
   public var scheduledCount: Int { state.withLock { $0.entries.count } }
 
-  /// Adds an alarm. One that is due already goes off at the next ``advance(by:)``, also by zero.
+  /// Adds an alarm.
+  ///
+  /// One that is due already goes off at the next ``advance(by:)``, also by zero.
   public func schedule(_ alarm: Alarm, at instant: Instant) {
     let watchers = state.withLock { state in
       let index = state.entries.firstIndex { $0.instant > instant } ?? state.entries.endIndex
@@ -81,7 +83,9 @@ public final class ManualClock: TimeSource {
     advance(to: now.advanced(by: max(.zero, duration)))
   }
 
-  /// Moves time forward to an instant; see ``advance(by:)``. An earlier instant fires what is due and moves nothing.
+  /// Moves time forward to an instant; see ``advance(by:)``.
+  ///
+  /// An earlier instant fires what is due and moves nothing.
   public func advance(to instant: Instant) {
     while true {
       let due: Alarm? = state.withLock { state in

@@ -30,12 +30,15 @@ public struct TimeoutError: ClassifiedError {
   /// The limit in force: the one asked for, or what an outer deadline left of it.
   public let limit: Duration
 
-  /// How long the work really took, until its end or until it was abandoned. Far above ``limit`` means that the work
-  /// does not listen to cancellation.
+  /// How long the work really took, until its end or until it was abandoned.
+  ///
+  /// Far above ``limit`` means that the work does not listen to cancellation.
   public let elapsed: Duration
 
-  /// What the work threw when it was cancelled. `nil` for a plain `CancellationError`, for work that was abandoned and
-  /// for work that never began because no time was left.
+  /// What the work threw when it was cancelled.
+  ///
+  /// `nil` for a plain `CancellationError`, for work that was abandoned and for work that never
+  /// began because no time was left.
   public let cause: (any Error)?
 
   /// Makes an error for a limit that passed.

@@ -28,11 +28,15 @@ internal import Synchronization
   // Written once by the child before it sets `begun`, read by others only after they saw that.
   @safe @exclusivity(unchecked) private var child: Child?
 
-  /// What the body threw. Written by the child before it sets `ended`.
+  /// What the body threw.
+  ///
+  /// Written by the child before it sets `ended`.
   @safe @exclusivity(unchecked) private var failure: (any Error)?
 
-  /// The child task. The value holds the task object alive (the standard library retains it), so that a child that ends
-  /// meanwhile is cancelled to no effect, as through a `Task`.
+  /// The child task.
+  ///
+  /// The value holds the task object alive (the standard library retains it), so that a child that
+  /// ends meanwhile is cancelled to no effect, as through a `Task`.
   @safe private struct Child: @unchecked Sendable {
     let task: UnsafeCurrentTask
     func cancel() { unsafe task.cancel() }

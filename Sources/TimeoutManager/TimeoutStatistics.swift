@@ -21,7 +21,9 @@ public final class TimeoutStatistics: MetricsSource {
   /// How many calls were abandoned because they did not end in time.
   public var abandonedCount: Int { abandoned.load(ordering: .relaxed) }
 
-  /// How many abandoned calls are still running. One that only grows is a leak in the work that is called.
+  /// How many abandoned calls are still running.
+  ///
+  /// One that only grows is a leak in the work that is called.
   public var abandonedRunningCount: Int { abandonedRunning.load(ordering: .relaxed) }
 
   /// The figures as metric samples.

@@ -2,8 +2,12 @@ import Synchronization
 import Testing
 import TimeoutManager
 
-/// The few tests of the real timer. Bounds are wide: they run on busy machines.
-@Suite struct RealTimeTimeoutTests {
+/// The few tests of the real timer.
+///
+/// Bounds are wide: they run on busy machines.
+///
+/// Serialized, because several of them keep a thread of the small pool busy on purpose.
+@Suite(.serialized) struct RealTimeTimeoutTests {
   @Test(.timeLimit(.minutes(1)))
   func limitEndsABodyThatSuspends() async throws {
     let start = ContinuousClock.now
@@ -106,5 +110,47 @@ import TimeoutManager
     let task = Task { try await ContinuousClock().wait(for: .seconds(3600)) }
     task.cancel()
     #expect(await task.result.failure is CancellationError)
+  }
+}
+
+/// Memory of outstanding limits, on the real scheduler.
+@Suite struct RealTimeOutstandingTimeoutTests {
+  /// The body's own object: alive as long as anything of the call is.
+  final class Held: Sendable {}
+
+  /// Counts objects and those of them that still live.
+  final class Census: Sendable {
+    private let references = Mutex<[WeakReference<Held>]>([])
+    func add(_ object: Held) { references.withLock { $0.append(WeakReference(object)) } }
+    var count: Int { references.withLock { $0.count } }
+    var living: Int { references.withLock { $0.count { $0.object != nil } } }
+  }
+
+  @Test(.timeLimit(.minutes(5)))
+  func hundredThousandOutstandingHourLongLimitsLeaveNothingBehind() async throws {
+    let count = 100_000
+    let gate = Gate()
+    let before = DeadlineScheduler.shared.count
+    let held = Census()
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<count {
+        group.addTask {
+          let object = Held()
+          held.add(object)
+          try await withTimeout(.seconds(3600)) {
+            await gate.wait()
+            withExtendedLifetime(object) {}
+          }
+        }
+      }
+      while held.count < count || DeadlineScheduler.shared.count < before + count {
+        await Task.yield()
+      }
+      gate.open()
+      try await group.waitForAll()
+    }
+    #expect(held.living == 0)
+    // Other tests run at the same time, with a few limits of their own.
+    #expect(DeadlineScheduler.shared.count < before + 1000)
   }
 }

@@ -36,3 +36,9 @@ final class Gate: Sendable {
     for waiter in waiters { waiter.resume() }
   }
 }
+
+/// Tells whether an object still lives.
+struct WeakReference<Object: AnyObject & Sendable>: Sendable {
+  private(set) weak var object: Object?
+  init(_ object: Object) { self.object = object }
+}

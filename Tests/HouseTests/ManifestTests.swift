@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+@Suite struct ManifestTests {
+  /// Who may import whom: the promise to adopters that a single module brings no more than this.
+  static let table: [String: Set<String>] = [
+    "CReliability": [],
+    "ReliabilityCore": ["CReliability"],
+    "ReliabilityIO": ["ReliabilityCore", "CReliability"],
+    "ErrorContext": ["ReliabilityCore"],
+    "ReliabilityMetrics": ["ReliabilityCore", "CReliability"],
+    "TimeoutManager": ["ReliabilityCore", "ReliabilityMetrics"],
+    "RetryKit": ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"],
+    "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "ReliabilityMetrics"],
+    "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
+    "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
+    "Reliability": [
+      "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
+      "AtomicStore", "ReliabilityFoundation",
+    ],
+  ]
+
+  @Test func manifestNamesNoOtherPackage() throws {
+    let manifest = try SourceTree.text("Package.swift")
+    #expect(!manifest.contains(".package("))
+    #expect(!manifest.contains("unsafeFlags"))
+  }
+
+  @Test func everyModuleIsInTheTable() throws {
+    #expect(Set(try SourceTree.modules()) == Set(Self.table.keys))
+  }
+
+  @Test(arguments: table.keys.sorted())
+  func moduleImportsOnlyWhatTheTableAllows(module: String) throws {
+    let ours = Set(Self.table.keys)
+    let allowed = try #require(Self.table[module])
+    for file in try SourceTree.swiftFiles("Sources/\(module)") {
+      let imported = SourceTree.imports(file.text).intersection(ours)
+      #expect(imported.isSubset(of: allowed), "\(file.path)")
+    }
+  }
+
+  @Test(arguments: table.keys.sorted().filter { !["CReliability", "ReliabilityIO"].contains($0) })
+  func manifestDeclaresOnlyWhatTheTableAllows(module: String) throws {
+    let manifest = try SourceTree.text("Package.swift")
+    let pattern = try Regex(
+      #"Module\(\s*name: "\#(module)"(?:,\s*dependencies: \[([^\]]*)\])?"#,
+      as: (Substring, Substring?).self)
+    let match = try #require(manifest.firstMatch(of: pattern), "\(module) has no product")
+    let declared = (match.output.1 ?? "").split { !$0.isLetter }.map(String.init)
+    #expect(Set(declared) == Self.table[module])
+  }
+
+  @Test func libraryKeepsToItsImports() throws {
+    let libc: Set = ["Glibc", "Darwin", "Musl"]
+    let foundation: Set = ["Foundation", "FoundationEssentials", "FoundationNetworking"]
+    for file in try SourceTree.swiftFiles("Sources") {
+      let imports = SourceTree.imports(file.text)
+      if !file.path.hasPrefix("Sources/ReliabilityCore/")
+        && !file.path.hasPrefix("Sources/ReliabilityIO/")
+      {
+        #expect(imports.isDisjoint(with: libc), "\(file.path)")
+      }
+      if !file.path.hasPrefix("Sources/ReliabilityFoundation/") {
+        #expect(imports.isDisjoint(with: foundation), "\(file.path)")
+      }
+      #expect(!imports.contains("FoundationNetworking"), "\(file.path)")
+    }
+  }
+
+  @Test func nothingImportsAnExampleButItsProgramAndItsTests() throws {
+    for folder in ["Sources", "Benchmarks"] {
+      for file in try SourceTree.swiftFiles(folder) {
+        #expect(
+          !SourceTree.imports(file.text).contains("ReliabilityExampleSupport"), "\(file.path)")
+      }
+    }
+  }
+}
