@@ -27,8 +27,9 @@ extension AtomicFile {
     /// What must be true after a power cut.
     public var durability: Durability
 
-    /// Whether the path must not exist yet: a file that appears meanwhile is never overwritten. A symbolic link
-    /// counts as existing.
+    /// Whether the path must not exist yet: a file that appears meanwhile is never overwritten.
+    ///
+    /// A symbolic link counts as existing.
     public var createOnly: Bool
 
     /// The permissions of the new file, or `nil` to keep those of the file that is replaced and, where there is

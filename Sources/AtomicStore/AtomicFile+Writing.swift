@@ -118,7 +118,9 @@ extension AtomicFile {
     }
   }
 
-  /// Removes the temporary file and leaves the target as it is. Does nothing when the file is finished already.
+  /// Removes the temporary file and leaves the target as it is.
+  ///
+  /// Does nothing when the file is finished already.
   ///
   /// Also happens when the last reference goes, then on that thread and without a word about a failure.
   ///

@@ -3,16 +3,16 @@ internal import Synchronization
 
 /// Writes files that are old or new, never in between.
 ///
-/// ``replace(_:with:options:fileSystem:)-([_],_,_,_)`` saves bytes in one call. An instance is a file being written in pieces,
-/// such as a download: content goes to a temporary file beside the target and takes its name only with
-/// ``publish()``. Until then it can be read back, cut and continued.
+/// `replace` saves bytes in one call. An instance is a file being written in pieces, such as a download: content
+/// goes to a temporary file beside the target and takes its name only with `publish()`. Until then it can be read
+/// back, cut and continued.
 ///
 ///     let file = try await AtomicFile(replacing: "video.mp4")
 ///     for try await chunk in body { try await file.append(chunk) }
 ///     let outcome = try await file.publish()
 ///
-/// Without ``publish()`` nothing happens to the target, and the temporary file is removed by ``discard()`` or when
-/// the last reference goes. The guide <doc:AtomicStore> has the exact sequence and what each error means.
+/// Without `publish()` nothing happens to the target, and the temporary file is removed by `discard()` or when the
+/// last reference goes. The guide <doc:AtomicStore> has the exact sequence and what each error means.
 ///
 /// Every operation has two forms. The asynchronous one runs on the package's disk threads and never blocks the
 /// cooperative pool; it runs to its end also when its task is cancelled, because a save that is needed on the way
@@ -30,7 +30,9 @@ public final class AtomicFile: Sendable {
   private let written = Atomic<Int64>(0)
   private let file: Mutex<TemporaryFile?>
 
-  /// How many bytes were appended so far. Never waits, so a progress bar may ask at any time.
+  /// How many bytes were appended so far.
+  ///
+  /// Never waits, so a progress bar may ask at any time.
   public var size: Int64 { written.load(ordering: .acquiring) }
 
   /// Starts a file that will replace the one at a path.

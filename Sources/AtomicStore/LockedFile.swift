@@ -57,7 +57,9 @@ struct LockedFile: ~Copyable {
       cause: SystemCallError(.exists, call: "open", path: directory.path))
   }
 
-  /// Locks a file. Where the file system has no locks, a sweeper goes by age.
+  /// Locks a file.
+  ///
+  /// Where the file system has no locks, a sweeper goes by age.
   ///
   /// - Returns: `false` when someone else holds the lock.
   private static func lock(_ file: borrowing OpenFile) throws(SystemCallError) -> Bool {

@@ -1,6 +1,8 @@
 public import ReliabilityIO
 
-/// What a save that took effect has achieved. A save without effect throws a ``StoreError`` instead.
+/// What a save that took effect has achieved.
+///
+/// A save without effect throws a ``StoreError`` instead.
 ///
 ///     let outcome = try await AtomicFile.replace("settings.json", with: bytes)
 ///     if case .publishedNotDurable(let reason) = outcome.status {
@@ -27,8 +29,9 @@ public struct PublishOutcome: Hashable, Sendable {
   /// How many other names (hard links) still lead to the old content.
   public var otherHardLinks: Int
 
-  /// Whether the new file has the owner and group of the old one. `true` where there was none, or where it was
-  /// not asked for.
+  /// Whether the new file has the owner and group of the old one.
+  ///
+  /// `true` where there was none, or where it was not asked for.
   public var ownerKept: Bool
 
   /// The extended attributes of the old file that the system refused to give to the new one.
@@ -57,8 +60,9 @@ public struct NotDurableReason: Hashable, Sendable {
 
     /// The options asked for less than ``Durability/full``.
     public static let notRequested = Code(rawValue: "notRequested")
-    /// The file system can't sync a directory. Some network file systems make renames durable by themselves, but
-    /// nothing says so.
+    /// The file system can't sync a directory.
+    ///
+    /// Some network file systems make renames durable by themselves, but nothing says so.
     public static let directorySyncUnsupported = Code(rawValue: "directorySyncUnsupported")
     /// Syncing the directory failed: the name may be lost after a power cut.
     public static let directorySyncFailed = Code(rawValue: "directorySyncFailed")

@@ -42,7 +42,9 @@ public struct StoreError: ClassifiedError, Hashable {
     public static let outOfSpace = Code(rawValue: "outOfSpace")
     /// The file would exceed a size limit.
     public static let fileTooLarge = Code(rawValue: "fileTooLarge")
-    /// Syncing failed. What was written can't be trusted and was thrown away; a whole new save may succeed.
+    /// Syncing failed.
+    ///
+    /// What was written can't be trusted and was thrown away; a whole new save may succeed.
     public static let syncFailed = Code(rawValue: "syncFailed")
     /// Another system call failed.
     public static let callFailed = Code(rawValue: "callFailed")

@@ -16,7 +16,7 @@ struct Target: ~Copyable {
   init(
     _ path: String, options: AtomicFile.Options, fileSystem: FileSystem
   ) throws(StoreError) {
-    guard var (parent, name) = Target.split(path), !path.utf8.contains(0) else {
+    guard case (let parent, var name)? = Target.split(path), !path.utf8.contains(0) else {
       throw StoreError(.invalidPath, path: path)
     }
     var resolved = path
@@ -38,19 +38,20 @@ struct Target: ~Copyable {
       if links > Target.maximumLinks { throw StoreError(.tooManySymbolicLinks, path: path) }
 
       let destination = try Target.readLink(name, in: directory, path: path)
-      resolved = joinPath(parent, destination)
+      resolved = joinPath(directory.path, destination)
       guard let next = Target.split(destination) else {
         throw StoreError(.targetIsNotRegularFile, path: path)
       }
       if destination.utf8.contains(UInt8(ascii: "/")) {
         directory = try Target.open(next.parent, in: directory, path: path)
-        parent = joinPath(parent, next.parent)
       }
       name = next.name
     }
   }
 
-  /// Looks again at what is there. What has gone is remembered, for its owner and mode.
+  /// Looks again at what is there.
+  ///
+  /// What has gone is remembered, for its owner and mode.
   mutating func refresh(options: AtomicFile.Options) throws(StoreError) {
     guard let status = try Target.status(of: name, in: directory, path: path) else { return }
     try Target.check(status, path: path, options: options)

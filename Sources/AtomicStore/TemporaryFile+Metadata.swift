@@ -30,13 +30,15 @@ extension TemporaryFile {
         mode = mode.withGroupLimitedToOthers
       }
     }
-    let attributes = options.keepsAttributes ? try attributesToKeep() : []
+    // A list holds the group's bits, so it would undo a mode that was asked for.
+    let attributes =
+      options.keepsAttributes
+      ? try attributesToKeep(withAccessControlList: kept.ownerKept && options.mode == nil) : []
     if !attributes.contains(where: { $0.name == Self.accessControlList }) {
       try dropInheritedAccessControlList()
     }
     try setMode(mode)
-    // Entries for other users and groups, so only for the same owner. Sets the same mode bits again.
-    for (name, value) in attributes where name != Self.accessControlList || kept.ownerKept {
+    for (name, value) in attributes {
       do throws(SystemCallError) {
         try file.setAttribute(name, value)
       } catch {
@@ -87,12 +89,14 @@ extension TemporaryFile {
   }
 
   /// The `user.` attributes and the access control list of the old file; none where they can't be read.
-  private func attributesToKeep() throws(SystemCallError) -> [(name: String, value: [UInt8])] {
+  private func attributesToKeep(
+    withAccessControlList: Bool
+  ) throws(SystemCallError) -> [(name: String, value: [UInt8])] {
     do throws(SystemCallError) {
       let old = try target.directory.open(target.name, [.read, .noFollow, .nonBlocking])
       var kept: [(name: String, value: [UInt8])] = []
       for name in try old.attributeNames()
-      where name.hasPrefix("user.") || name == Self.accessControlList {
+      where name.hasPrefix("user.") || (withAccessControlList && name == Self.accessControlList) {
         do throws(SystemCallError) {
           kept.append((name, try old.attribute(name)))
         } catch {

@@ -64,6 +64,7 @@ extension TemporaryFile {
     case .exists where options.createOnly: .targetExists
     case .busy: .targetIsMountPoint
     case .isADirectory, .notADirectory: .targetIsNotRegularFile
+    case .notPermitted where error.call == "linkat": .callFailed  // No links on this file system.
     case .notPermitted, .permissionDenied, .readOnlyFileSystem: .notPermitted
     default: .writing(error)
     }

@@ -10,7 +10,9 @@ struct TemporaryFile: ~Copyable {
   let options: AtomicFile.Options
   /// What the file was when it was made, which says owner and mode without another call.
   let created: FileStatus
-  /// How many bytes it holds for the caller. After a failed write the file itself may be longer.
+  /// How many bytes it holds for the caller.
+  ///
+  /// After a failed write the file itself may be longer.
   private(set) var size: Int64 = 0
   /// Whether the name is in the directory and ours to remove.
   var isNamed = true
@@ -64,6 +66,7 @@ struct TemporaryFile: ~Copyable {
   ///
   /// What has gone meanwhile still lends its owner and mode to the new file.
   mutating func refreshTarget() throws(StoreError) {
+    try requireTrusted()
     do throws(StoreError) {
       try target.refresh(options: options)
     } catch {
@@ -77,7 +80,9 @@ struct TemporaryFile: ~Copyable {
     throw abandon(failure.code, failure.cause)
   }
 
-  /// Adds bytes at the end. After an error the size is what it was; the same bytes may be appended again.
+  /// Adds bytes at the end.
+  ///
+  /// After an error the size is what it was; the same bytes may be appended again.
   mutating func append(_ bytes: Span<UInt8>) throws(StoreError) {
     try requireTrusted()
     do throws(SystemCallError) {

@@ -17,17 +17,17 @@ extension Backoff {
     /// The same delay after every attempt.
     public static func constant(_ delay: Duration) -> Curve { Curve(kind: .constant(delay)) }
 
-    /// `base`, `base + step`, `base + 2 step` …
+    /// `base`, then `step` more each time.
     public static func linear(base: Duration, step: Duration) -> Curve {
       Curve(kind: .linear(base: base, step: step))
     }
 
-    /// `base`, `base × factor`, `base × factor²` …
+    /// `base`, then `factor` times as much each time.
     public static func exponential(base: Duration, factor: Double) -> Curve {
       Curve(kind: .exponential(base: base, factor: factor))
     }
 
-    /// `base` times 1, 1, 2, 3, 5, 8 …
+    /// `base` times 1, 1, 2, 3, 5, 8 and so on.
     public static func fibonacci(base: Duration) -> Curve { Curve(kind: .fibonacci(base: base)) }
 
     /// These delays in this order; after them the last one repeats.

@@ -54,7 +54,7 @@ extension Jitter {
     }
   }
 
-  /// Spreads a delay that is within the limit already. Every jitter but ``decorrelated``, which needs the past.
+  /// Spreads a delay that is within the limit already; every jitter but ``decorrelated``, which needs the past.
   func spread(
     _ delay: Int64, limit: Int64, using generator: inout some RandomNumberGenerator
   ) -> Int64 {

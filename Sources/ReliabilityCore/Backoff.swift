@@ -24,7 +24,9 @@ public struct Backoff: Hashable, Sendable {
   /// How the delay grows from attempt to attempt, before the cap and the jitter.
   public var curve: Curve
 
-  /// The longest delay, or `nil` for none. Must be greater than zero and not below the curve's first delay.
+  /// The longest delay, or `nil` for none.
+  ///
+  /// Must be greater than zero and not below the curve's first delay.
   public var cap: Duration?
 
   /// How a delay is spread at random.
@@ -59,7 +61,7 @@ public struct Backoff: Hashable, Sendable {
     Backoff(curve: .constant(delay), cap: nil, jitter: jitter)
   }
 
-  /// `base`, `base + step`, `base + 2 step` …
+  /// `base`, `base + step`, `base + 2 step` and so on.
   ///
   /// - Parameters:
   ///   - base: The first delay, greater than zero.
@@ -73,7 +75,7 @@ public struct Backoff: Hashable, Sendable {
     Backoff(curve: .linear(base: base, step: step ?? base), cap: cap, jitter: jitter)
   }
 
-  /// `base`, `base × factor`, `base × factor²` …
+  /// `base`, `base × factor`, `base × factor²` and so on.
   ///
   /// - Parameters:
   ///   - base: The first delay, greater than zero.

@@ -55,19 +55,25 @@ package final class DiskExecutor: Sendable {
 /// Unchecked: the fields are written by the task before the job is queued, then by the one thread that runs it,
 /// and read by the task after it was resumed. The queue's lock and the continuation order the three.
 @safe private final class BodyJob<R: ~Copyable, E: Error>: Job, @unchecked Sendable {
-  private let body: @Sendable () throws(E) -> sending R
+  private var body: (@Sendable () throws(E) -> sending R)?
   private var result: Result<R, E>?
   var continuation: UnsafeContinuation<Void, Never>?
 
   init(_ body: @escaping @Sendable () throws(E) -> sending R) { self.body = body }
 
   override func run() {
+    finish()
+    unsafe continuation?.resume()
+  }
+
+  /// Runs the body and lets it go, before the task continues: what the body holds must not outlive the call.
+  private func finish() {
+    guard let body = body.take() else { preconditionFailure("a job ran twice") }
     do throws(E) {
       result = .success(try body())
     } catch {
       result = .failure(error)
     }
-    unsafe continuation?.resume()
   }
 
   func takeResult() throws(E) -> sending R {

@@ -33,7 +33,9 @@ package struct Descriptor: RawRepresentable, Hashable, Sendable {
   package init(rawValue: Int32) { self.rawValue = rawValue }
 }
 
-/// How a file is opened. Every descriptor is closed on `exec`, so there is no flag for it.
+/// How a file is opened.
+///
+/// Every descriptor is closed on `exec`, so there is no flag for it.
 package struct OpenFlags: OptionSet, Sendable {
   package let rawValue: UInt16
   package init(rawValue: UInt16) { self.rawValue = rawValue }
@@ -114,7 +116,9 @@ package enum RenameRule: Sendable {
   case exchange
 }
 
-/// An advisory lock on an open file (`flock`). Never waits.
+/// An advisory lock on an open file (`flock`).
+///
+/// Never waits.
 package enum LockOperation: Sendable {
   case exclusive, shared, unlock
 }

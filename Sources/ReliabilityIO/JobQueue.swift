@@ -131,8 +131,10 @@ class Job {
     }
   }
 
-  /// With other threads alive the jobs are served by them. With none, and none to be had, they are run here:
-  /// blocking one thread of the pool is better than waiting for ever.
+  /// With other threads alive the jobs are served by them.
+  ///
+  /// With none, and none to be had, they are run here: blocking one thread of the pool is better than
+  /// waiting for ever.
   private func threadDidNotStart(_ reason: Int32) {
     unsafe pthread_mutex_lock(mutex)
     threads -= 1

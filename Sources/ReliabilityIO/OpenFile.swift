@@ -8,8 +8,9 @@ package struct OpenFile: ~Copyable, Sendable {
   /// The path it was opened by, for messages.
   package let path: String
 
-  /// The most bytes one call asks for. Linux itself stops at 0x7ffff000, and other systems fail beyond
-  /// `Int32.max`.
+  /// The most bytes one call asks for.
+  ///
+  /// Linux itself stops at 0x7ffff000, and other systems fail beyond `Int32.max`.
   package static let maximumTransfer = 1 << 30
 
   /// Takes over an open descriptor.
@@ -77,8 +78,10 @@ package struct OpenFile: ~Copyable, Sendable {
     }
   }
 
-  /// Syncs the file. A failure is final: the kernel may have dropped the pages and would report success the
-  /// next time, so the file must be abandoned, never synced again.
+  /// Syncs the file.
+  ///
+  /// A failure is final: the kernel may have dropped the pages and would report success the next time, so
+  /// the file must be abandoned, never synced again.
   package func sync(_ kind: SyncKind) throws(SystemCallError) {
     try fileSystem.perform("fsync", path) { backend throws(ErrorNumber) in
       try backend.sync(descriptor, kind)

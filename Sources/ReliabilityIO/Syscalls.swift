@@ -247,7 +247,9 @@ func check<I: FixedWidthInteger & SignedInteger>(_ outcome: I) throws(ErrorNumbe
 @inline(__always)
 private func base(_ directory: Descriptor?) -> Int32 { directory?.rawValue ?? AT_FDCWD }
 
-/// Hands a path to a call. The kernel would stop at a NUL and use another file, so a path with one is refused.
+/// Hands a path to a call.
+///
+/// The kernel would stop at a NUL and use another file, so a path with one is refused.
 @inline(__always)
 func path<I: FixedWidthInteger & SignedInteger>(
   _ path: String, _ call: (UnsafePointer<CChar>) -> I

@@ -19,8 +19,7 @@ public nonisolated(nonsending) func retry<Result>(
   while isRefused: (Result) -> Bool,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
-  let settings = policy.settings
-  let started = settings.hasWorkAtStart ? settings.start() : nil
+  let started = startRetry(policy.settings)
   var run: RetryRun?
   while true {
     let outcome: RetryRun.Outcome
@@ -35,7 +34,7 @@ public nonisolated(nonsending) func retry<Result>(
     } catch {
       (outcome, last) = (.error(error), .failure(error))
     }
-    let current = run ?? RetryRun(settings, isIdempotent: isIdempotent, started: started)
+    let current = run ?? RetryRun(policy.settings, isIdempotent: isIdempotent, started: started)
     run = current
     guard try await current.waitForNextAttempt(after: outcome) else { return try last.get() }
   }

@@ -18,7 +18,7 @@
 ///
 /// **The body runs more than once**, so everything it consumes must be made inside it: a request body that is read from
 /// a stream is empty the second time. For an asynchronous sequence put the loop that reads it into the body: making the
-/// sequence succeeds at once, its failures come later, when `retry` has long returned.
+/// sequence succeeds at once, its failures come later, when `retry` has long returned. The compiler warns; ``retryOpening(_:idempotent:_:)`` is for opening alone.
 ///
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.
@@ -32,7 +32,7 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
-  let started = policy.settings.hasWorkAtStart ? policy.settings.start() : nil
+  let started = startRetry(policy.settings)
   do {
     return try await body(1)
   } catch {
@@ -57,7 +57,7 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
-  let started = policy.settings.hasWorkAtStart ? policy.settings.start() : nil
+  let started = startRetry(policy.settings)
   do {
     return try await body()
   } catch {
@@ -67,10 +67,17 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
   }
 }
 
+/// What there is to do before the first attempt: for most policies nothing.
+@inline(__always) @inlinable
+func startRetry(_ settings: RetrySettings?) -> ContinuousClock.Instant? {
+  guard let settings, settings.hasWorkAtStart else { return nil }
+  return settings.start()
+}
+
 /// The cold part of `retry`: everything after the first failure.
 @inline(never) @usableFromInline
 nonisolated(nonsending) func retryAgain<Result: ~Copyable>(
-  _ settings: RetrySettings, _ isIdempotent: Bool, _ started: ContinuousClock.Instant?,
+  _ settings: RetrySettings?, _ isIdempotent: Bool, _ started: ContinuousClock.Instant?,
   after firstError: any Error,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {

@@ -73,7 +73,9 @@ public final class RetryBudget: MetricsSource {
       "must be between 64 nanoseconds and one hour")
   }
 
-  /// Pays in for one call. `retry` does it once for every call, whatever becomes of it.
+  /// Pays in for one call.
+  ///
+  /// `retry` does it once for every call, whatever becomes of it.
   ///
   /// Costs one compare-and-swap; only every sixteenth deposit reads the clock.
   public func deposit() {
@@ -99,7 +101,9 @@ public final class RetryBudget: MetricsSource {
     refunded.add(1, ordering: .relaxed)
   }
 
-  /// The tokens there are now; a retry needs a whole one. Never negative.
+  /// The tokens there are now, zero at least.
+  ///
+  /// A retry needs a whole one.
   public var balance: Double {
     var account = Account(ledger: ledger, word: word.load(ordering: .acquiring))
     account.advance(to: now())
@@ -125,8 +129,9 @@ public final class RetryBudget: MetricsSource {
 
   private typealias Account = BudgetLedger.Account
 
-  /// Applies a change to the one word. The change reads the clock only after the word was loaded: so its time is never
-  /// before the one in the word.
+  /// Applies a change to the one word.
+  ///
+  /// The change reads the clock only after the word was loaded, so that its time is never before the one in the word.
   @discardableResult
   private func update<Result>(_ change: (inout Account) -> Result) -> Result {
     var seen = word.load(ordering: .acquiring)

@@ -23,7 +23,14 @@ public import ReliabilityCore
 /// Making one from bad values traps with the field and the rule it breaks. For values that come from flags, files or
 /// the environment, set the properties of an existing one and call ``validate()``.
 public struct RetryPolicy: Sendable {
-  @usableFromInline var settings: RetrySettings
+  // None for the default policy: the fast path of `retry` then counts no references.
+  @usableFromInline var settings: RetrySettings?
+
+  @usableFromInline init(settings: RetrySettings?) {
+    self.settings = settings
+  }
+
+  var values: RetrySettings.Values { settings.orDefault.values }
 
   /// Makes a policy.
   ///
@@ -50,7 +57,7 @@ public struct RetryPolicy: Sendable {
   /// Three attempts in all, one second doubled between them with full jitter, no budget.
   ///
   /// For a program that makes few calls. A server should use ``recommended``.
-  public static let `default` = RetryPolicy()
+  @inlinable public static var `default`: RetryPolicy { RetryPolicy(settings: nil) }
 
   /// As ``default``, with two attempts only for errors nobody has classified, and a budget.
   ///
@@ -70,7 +77,7 @@ public struct RetryPolicy: Sendable {
 
   /// How many attempts in all, the first included; `nil` for no limit.
   public var maxAttempts: Int? {
-    get { settings.values.maxAttempts }
+    get { values.maxAttempts }
     set { update { $0.maxAttempts = newValue } }
   }
 
@@ -78,19 +85,19 @@ public struct RetryPolicy: Sendable {
   ///
   /// With a limit the clock is read once for every call, also a successful one.
   public var totalTime: Duration? {
-    get { settings.values.totalTime }
+    get { values.totalTime }
     set { update { $0.totalTime = newValue } }
   }
 
   /// How long to wait between attempts.
   public var backoff: Backoff {
-    get { settings.values.backoff }
+    get { values.backoff }
     set { update { $0.backoff = newValue } }
   }
 
   /// What is different for some categories of errors.
   public var rules: [ErrorCategory: CategoryRule] {
-    get { settings.values.rules }
+    get { values.rules }
     set { update { $0.rules = newValue } }
   }
 
@@ -102,7 +109,7 @@ public struct RetryPolicy: Sendable {
   /// away do not all return at the moment it named; that goes beyond this limit. No jitter in the backoff, no
   /// spread here.
   public var longestRequestedDelay: Duration {
-    get { settings.values.longestRequestedDelay }
+    get { values.longestRequestedDelay }
     set { update { $0.longestRequestedDelay = newValue } }
   }
 
@@ -110,19 +117,19 @@ public struct RetryPolicy: Sendable {
   ///
   /// Sees the error inside a `ContextualError`. Not asked about cancellations. May be called from any thread.
   public var shouldRetry: (@Sendable (any Error) -> Bool?)? {
-    get { settings.values.shouldRetry }
+    get { values.shouldRetry }
     set { update { $0.shouldRetry = newValue } }
   }
 
   /// Bounds the load retries add; `nil` for no bound.
   public var budget: RetryBudget? {
-    get { settings.values.budget }
+    get { values.budget }
     set { update { $0.budget = newValue } }
   }
 
   /// Says what kind of trouble an error is; `nil` for `ErrorClassifier.default` as it is at that moment.
   public var classifier: ErrorClassifier? {
-    get { settings.values.classifier }
+    get { values.classifier }
     set { update { $0.classifier = newValue } }
   }
 
@@ -130,24 +137,24 @@ public struct RetryPolicy: Sendable {
   ///
   /// With an observer the clock is read once for every call, also a successful one.
   public var observer: (@Sendable (RetryEvent) -> Void)? {
-    get { settings.values.observer }
+    get { values.observer }
     set { update { $0.observer = newValue } }
   }
 
   /// Where the jitter's chance comes from.
   public var randomness: RandomSource {
-    get { settings.values.randomness }
+    get { values.randomness }
     set { update { $0.randomness = newValue } }
   }
 
   /// The clock that waits.
   public var clock: any TimeSource {
-    get { settings.values.clock }
+    get { values.clock }
     set { update { $0.clock = newValue } }
   }
 
   private mutating func update(_ change: (inout RetrySettings.Values) -> Void) {
-    var values = settings.values
+    var values = values
     change(&values)
     settings = RetrySettings(values)
   }

@@ -12,8 +12,8 @@ internal import ReliabilityCore
   private var machine: RetryStateMachine
   private var attemptStarted: ContinuousClock.Instant?
 
-  init(_ settings: RetrySettings, isIdempotent: Bool, started: ContinuousClock.Instant?) {
-    values = settings.values
+  init(_ settings: RetrySettings?, isIdempotent: Bool, started: ContinuousClock.Instant?) {
+    values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
     attemptStarted = started
   }
@@ -30,17 +30,13 @@ internal import ReliabilityCore
     let clock = values.clock
     let now = clock.now
     let elapsed = attemptStarted.map { $0.duration(to: now) }
-    if Task.isCancelled || isCancellation(outcome) {
-      tell(
-        .stopped(.cancelled), outcome, category: isCancellation(outcome) ? .cancelled : nil, elapsed
-      )
+    guard let failure = describe(outcome) else {
+      tell(.stopped(.cancelled), outcome, category: nil, elapsed)
       return false
     }
-    let failure = describe(outcome)
-    guard
-      case .wait(let delay) = decide(failure, outcome, now: now, elapsed: elapsed)
-    else { return false }
-
+    guard case .wait(let delay) = decide(failure, outcome, now: now, elapsed: elapsed) else {
+      return false
+    }
     record(outcome, failure.category, elapsed: elapsed, delay: delay)
     tell(.retrying, outcome, category: failure.category, elapsed, delay: delay)
     do {
@@ -76,19 +72,15 @@ internal import ReliabilityCore
     return action
   }
 
-  private var classifier: ErrorClassifier { values.classifier ?? .default }
-
-  private func isCancellation(_ outcome: Outcome) -> Bool {
-    if case .error(let error) = outcome { classifier.isCancellation(error) } else { false }
-  }
-
-  private func describe(_ outcome: Outcome) -> RetryStateMachine.Failure {
+  /// - Returns: `nil` for a cancellation: then nothing else is asked.
+  private func describe(_ outcome: Outcome) -> RetryStateMachine.Failure? {
+    if Task.isCancelled { return nil }
     guard case .error(let error) = outcome else { return .refusedResult }
-    let classification = classifier.classify(error)
-    let innermost = (error as? ContextualError)?.underlying ?? error
+    let classification = (values.classifier ?? .default).classify(error)
+    if classification.category == .cancelled { return nil }
     return RetryStateMachine.Failure(
       category: classification.category, retryability: classification.retryability,
-      opinion: values.shouldRetry?(innermost))
+      opinion: values.shouldRetry.flatMap { $0((error as? ContextualError)?.underlying ?? error) })
   }
 
   private func record(

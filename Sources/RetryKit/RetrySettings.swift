@@ -35,3 +35,9 @@ internal import ReliabilityCore
     return isTimed ? values.clock.now : nil
   }
 }
+
+extension RetrySettings? {
+  private static let defaults = RetrySettings(RetrySettings.Values())
+
+  var orDefault: RetrySettings { self ?? Self.defaults }
+}

@@ -35,7 +35,7 @@ struct RetryStateMachine {
     generator = values.randomness.makeGenerator()
   }
 
-  /// Decides what follows the failure of the attempt that is running. Cancellation is decided before.
+  /// Decides what follows the failure of the attempt that is running; cancellation is decided before.
   mutating func attemptFailed(
     _ failure: Failure, now: ContinuousClock.Instant, deadline: Deadline?
   ) -> Action {

@@ -261,7 +261,9 @@ let hostileAttempts =
   }
 }
 
-/// Draws practically the same place of every range. It moves on by one bit, because the standard library rejects some
+/// Draws practically the same place of every range.
+///
+/// It moves on by one bit, because the standard library rejects some
 /// numbers to be exactly fair, and would ask a constant generator for ever.
 struct FixedGenerator: RandomNumberGenerator {
   var bits: UInt64

@@ -97,7 +97,9 @@ import Testing
   }
 }
 
-/// A place where threads wait for each other. Blocking is the point: it stands in for a slow disk.
+/// A place where threads wait for each other.
+///
+/// Blocking is the point: it stands in for a slow disk.
 final class Meeting: Sendable {
   private let expected: Int
   private let arrived = Atomic<Int>(0)
