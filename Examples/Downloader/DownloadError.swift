@@ -9,7 +9,9 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     case wrongChecksum(received: String, expected: String)
     /// The server sent another part than the one asked for.
     case wrongRange
-    /// The connection failed in a way that has no name of its own.
+    /// The connection failed in the middle of the body.
+    case brokenOff(received: Int, expected: Int)
+    /// The connection failed, or could not be made.
     case connection
   }
 
@@ -30,6 +32,7 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     case .wrongLength: "The file arrived incomplete."
     case .wrongChecksum: "What arrived is not the expected file."
     case .wrongRange: "The server sent another part of the file than was asked for."
+    case .brokenOff: "The connection broke off."
     case .connection: "The connection to the server failed."
     }
   }
@@ -46,8 +49,9 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     switch code {
     case .wrongChecksum(let received, let expected):
       "its SHA-256 begins with \(received.prefix(12)), not \(expected.prefix(12))"
-    case .wrongLength: description
-    case .wrongRange, .connection: nil
+    case .wrongLength, .brokenOff: description
+    case .connection: cause.map { "\($0)" }
+    case .wrongRange: nil
     }
   }
 
@@ -57,6 +61,8 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
       "\(received) bytes arrived where \(expected) were promised"
     case .wrongChecksum(let received, let expected):
       "the SHA-256 is \(received), not \(expected)"
+    case .brokenOff(let received, let expected):
+      "after \(received) of \(expected) bytes" + (cause.map { ": \($0)" } ?? "")
     case .wrongRange: "the server sent another range than was asked for"
     case .connection: cause.map { "the connection failed: \($0)" } ?? "the connection failed"
     }

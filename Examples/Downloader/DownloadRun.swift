@@ -53,9 +53,8 @@ final class DownloadRun: Sendable {
   }
 
   private func work(as worker: Int) async {
-    let client = HTTPClient()
     while !Task.isCancelled, let item = nextItem() {
-      await download(item, worker: worker, client: client)
+      await download(item, worker: worker)
     }
   }
 
@@ -68,7 +67,7 @@ final class DownloadRun: Sendable {
   }
 
   /// Downloads one file; whatever goes wrong stays with this file.
-  private func download(_ item: DownloadItem, worker: Int, client: HTTPClient) async {
+  private func download(_ item: DownloadItem, worker: Int) async {
     let shown = String(item.name.quotedForDisplay.dropFirst().dropLast())
     display.begin(worker: worker, shown)
     var file: FileDownload?
@@ -77,7 +76,7 @@ final class DownloadRun: Sendable {
         "download", ["url": .public(item.url), "file": .public(item.name)]
       ) {
         let started = try await FileDownload(
-          item, to: "\(directory)/\(item.name)", client: client, limits: options
+          item, to: "\(directory)/\(item.name)", limits: options
         ) { [display] received, total in
           display.advance(worker: worker, bytes: received, of: total)
         }

@@ -1,16 +1,15 @@
 internal import Dispatch
-internal import Foundation
-internal import FoundationNetworking
+internal import ReliabilityExampleSupport
 internal import Synchronization
 
-/// One request and its answer, between the thread on which URLSession delivers and the task that reads.
+/// One request and its answer, between the thread that delivers and the task that reads.
 ///
 /// Hardly more than ``limit`` bytes wait to be read: then the delivering thread is held until the reader has caught up or gone.
 final class Exchange: Sendable {
   private static let limit = 1 << 20
 
   private struct State {
-    var response: HTTPURLResponse?
+    var response: HTTPResponseHead?
     var bytes: [UInt8] = []
     var end: Result<Void, any Error>?
     var redirects = 0
@@ -27,9 +26,9 @@ final class Exchange: Sendable {
   private let state = Mutex(State())
   private let producerMayGoOn = DispatchSemaphore(value: 0)
 
-  // The delivering side, on the session's own queue.
+  // The delivering side, on a thread that may be held.
 
-  func received(_ response: HTTPURLResponse) {
+  func received(_ response: HTTPResponseHead) {
     let reader = state.withLock { state in
       state.response = response
       return state.takeReader()
@@ -37,10 +36,10 @@ final class Exchange: Sendable {
     reader?.resume()
   }
 
-  func received(_ data: Data) {
+  func received(_ bytes: UnsafeRawBufferPointer) {
     let (reader, waits) = state.withLock { state in
       guard !state.isAbandoned else { return (nil as CheckedContinuation<Void, Never>?, false) }
-      state.bytes.append(contentsOf: data)
+      unsafe state.bytes.append(contentsOf: bytes)
       state.producerWaits = state.bytes.count > Self.limit
       return (state.takeReader(), state.producerWaits)
     }
@@ -68,15 +67,15 @@ final class Exchange: Sendable {
 
   /// The status and the header fields, as soon as they are there.
   ///
-  /// - Throws: What URLSession says, or `CancellationError`.
-  func response() async throws -> HTTPURLResponse {
+  /// - Throws: What ended the exchange, or `CancellationError`.
+  func response() async throws -> HTTPResponseHead {
     while true {
       try Task.checkCancellation()
       let (response, end) = state.withLock { ($0.response, $0.end) }
       if let response { return response }
       if let end {
         try end.get()
-        throw URLError(.badServerResponse)
+        throw DownloadError(.connection)
       }
       await change { $0.response != nil }
     }
@@ -84,7 +83,7 @@ final class Exchange: Sendable {
 
   /// What arrived of the body since the last call, never empty, or `nil` at its end.
   ///
-  /// - Throws: What URLSession says, or `CancellationError`.
+  /// - Throws: What ended the exchange, or `CancellationError`.
   func next() async throws -> [UInt8]? {
     while true {
       try Task.checkCancellation()

@@ -20,7 +20,7 @@ enum FailureText {
 
   /// What the sentence for everyone leaves out and helps to find the cause.
   private static func detail(of error: any Error) -> String? {
-    if let error = error.underlying(as: DownloadError.self) { return error.detail }
-    return error.underlying(as: URLError.self)?.localizedDescription
+    error.underlying(as: DownloadError.self)?.detail
+      ?? error.underlying(as: URLError.self)?.localizedDescription
   }
 }

@@ -1,5 +1,4 @@
 internal import Foundation
-internal import FoundationNetworking
 internal import Reliability
 internal import ReliabilityExampleSupport
 
@@ -17,7 +16,6 @@ final class FileDownload {
   }
 
   private let item: DownloadItem
-  private let client: HTTPClient
   private let limits: Options
   private let progress: (_ received: Int, _ expected: Int?) -> Void
 
@@ -36,11 +34,10 @@ final class FileDownload {
   ///
   /// - Throws: `StoreError` when there can be none.
   init(
-    _ item: DownloadItem, to path: String, client: HTTPClient, limits: Options,
+    _ item: DownloadItem, to path: String, limits: Options,
     progress: @escaping (_ received: Int, _ expected: Int?) -> Void
   ) async throws {
     self.item = item
-    self.client = client
     self.limits = limits
     self.progress = progress
     file = try await AtomicFile(replacing: path)
@@ -87,7 +84,7 @@ final class FileDownload {
     } else {
       try await startOver()
     }
-    try await client.withExchange(item.url, headers: headers) { exchange in
+    try await HTTPClient().withExchange(item.url, headers: headers) { exchange in
       let response = try await withTimeout(limits.stall, kind: .stall) {
         try await exchange.response()
       }
@@ -108,9 +105,9 @@ final class FileDownload {
   }
 
   /// Looks at status and header fields, and makes the temporary file fit what is going to come.
-  private func begin(_ response: HTTPURLResponse) async throws -> Answer {
-    let status = response.statusCode
-    let length = response.value(forHTTPHeaderField: "Content-Length").flatMap { Int($0) }
+  private func begin(_ response: HTTPResponseHead) async throws -> Answer {
+    let status = response.status
+    let length = response.header("Content-Length").flatMap { Int($0) }
     switch status {
     case 200:
       if received > 0 {
@@ -133,7 +130,7 @@ final class FileDownload {
       throw DownloadError(.wrongRange)
     default:
       try HTTPStatusError.check(
-        status, retryAfter: response.value(forHTTPHeaderField: "Retry-After"))
+        status, retryAfter: response.header("Retry-After"))
       throw HTTPStatusError(status)
     }
   }
@@ -151,12 +148,10 @@ final class FileDownload {
         digest.update(bytes)
         progress(received, total)
       }
-    } catch let error as URLError where error.code == .unknown {
-      // URLSession on Linux has no name for a body that ends too early.
-      if let total, received < total {
-        throw DownloadError(.wrongLength(received: received, expected: total), cause: error)
-      }
-      throw DownloadError(.connection, cause: error)
+    } catch let error as DownloadError where error.code == .connection {
+      guard let total, received < total else { throw error }
+      throw DownloadError(
+        .brokenOff(received: received, expected: total), cause: error.cause ?? error)
     }
     if let total, received != total {
       throw DownloadError(.wrongLength(received: received, expected: total))
@@ -179,10 +174,10 @@ final class FileDownload {
   }
 
   /// What `If-Range` may carry (RFC 9110, section 13.1.5): a weak tag does not promise the same bytes.
-  private static func validator(of response: HTTPURLResponse) -> String? {
-    if response.value(forHTTPHeaderField: "Accept-Ranges")?.lowercased() == "none" { return nil }
-    if let tag = response.value(forHTTPHeaderField: "ETag"), tag.hasPrefix("\"") { return tag }
-    return response.value(forHTTPHeaderField: "Last-Modified")
+  private static func validator(of response: HTTPResponseHead) -> String? {
+    if response.header("Accept-Ranges")?.lowercased() == "none" { return nil }
+    if let tag = response.header("ETag"), tag.hasPrefix("\"") { return tag }
+    return response.header("Last-Modified")
   }
 }
 
@@ -208,8 +203,8 @@ struct ContentRange: Hashable {
     }
   }
 
-  fileprivate init?(_ response: HTTPURLResponse) {
-    guard let value = response.value(forHTTPHeaderField: "Content-Range") else { return nil }
+  fileprivate init?(_ response: HTTPResponseHead) {
+    guard let value = response.header("Content-Range") else { return nil }
     self.init(value)
   }
 }

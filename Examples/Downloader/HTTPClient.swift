@@ -1,28 +1,12 @@
-internal import Dispatch
 internal import Foundation
-internal import FoundationNetworking
+internal import ReliabilityExampleSupport
 internal import Synchronization
 
-/// Reads HTTP bodies piece by piece, one at a time.
+/// Reads HTTP bodies piece by piece, while they arrive.
 ///
-/// A session is made once and kept, one for each worker: on Linux short-lived sessions have crashed, and a session of
-/// its own lets a slow disk hold back one worker's connection without touching the others.
-final class HTTPClient: NSObject, Sendable {
-  private let session: URLSession
-  private let relay: Relay
-
-  override init() {
-    let configuration = URLSessionConfiguration.ephemeral
-    // Every limit of time is ours, so that it is classified, counted and shown.
-    configuration.timeoutIntervalForRequest = 7 * 86_400
-    configuration.timeoutIntervalForResource = 7 * 86_400
-    configuration.requestCachePolicy = .reloadIgnoringLocalCacheData
-    configuration.httpShouldSetCookies = false
-    relay = Relay()
-    session = URLSession(
-      configuration: configuration, delegate: relay, delegateQueue: BoundedQueue())
-  }
-
+/// Plain http goes over a connection of its own on a thread of its own; https, and http through a proxy, over
+/// URLSession.
+struct HTTPClient {
   /// Sends a GET and hands the exchange over, from which the answer is read while it arrives.
   ///
   /// The connection is given up when the body of this call ends early, by whatever way.
@@ -35,90 +19,107 @@ final class HTTPClient: NSObject, Sendable {
   func withExchange<Result>(
     _ url: URL, headers: [String: String] = [:], _ body: (Exchange) async throws -> Result
   ) async throws -> Result {
-    var request = URLRequest(url: url)
     // A decoded body has neither the promised length nor positions to resume from.
-    request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
-    request.setValue("swift-reliability-downloader", forHTTPHeaderField: "User-Agent")
-    for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
+    let fields =
+      [
+        HTTPField("Accept", "*/*"), HTTPField("Accept-Encoding", "identity"),
+        HTTPField("User-Agent", "swift-reliability-downloader"),
+      ] + headers.sorted { $0.key < $1.key }.map { HTTPField($0.key, $0.value) }
     let exchange = Exchange()
-    let task = session.dataTask(with: request)
-    relay.add(exchange, for: task)
-    task.resume()
+    let transfer = Transfer()
+    start(url, fields, exchange, transfer)
     defer {
       exchange.abandon()
-      task.cancel()
+      transfer.cancel()
     }
     return try await body(exchange)
   }
-}
 
-/// Hands the session's callbacks on to the exchange they belong to.
-private final class Relay: NSObject, URLSessionDataDelegate, Sendable {
-  private let exchanges = Mutex<[Int: Exchange]>([:])
-
-  func add(_ exchange: Exchange, for task: URLSessionTask) {
-    exchanges.withLock { $0[task.taskIdentifier] = exchange }
-  }
-
-  private func exchange(of task: URLSessionTask) -> Exchange? {
-    exchanges.withLock { $0[task.taskIdentifier] }
-  }
-
-  func urlSession(
-    _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
-    completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void
+  private func start(
+    _ url: URL, _ fields: [HTTPField], _ exchange: Exchange, _ transfer: Transfer
   ) {
-    if let response = response as? HTTPURLResponse {
-      exchange(of: dataTask)?.received(response)
-      completionHandler(.allow)
-    } else {
-      completionHandler(.cancel)
+    guard url.scheme?.lowercased() == "http", !ProxySettings.applies(to: url) else {
+      return SecureSession.shared.start(url, fields, exchange, transfer)
+    }
+    let parts = URLComponents(url: url, resolvingAgainstBaseURL: true)
+    let path = parts.map { $0.percentEncodedPath.isEmpty ? "/" : $0.percentEncodedPath } ?? "/"
+    let query = parts?.percentEncodedQuery.map { "?\($0)" } ?? ""
+    let host = (url.host(percentEncoded: false) ?? "").trimmingCharacters(in: ["[", "]"])
+    let fetch = HTTPFetch(
+      host: host, port: UInt16(clamping: url.port ?? 80), target: path + query, headers: fields)
+    guard transfer.begin({ fetch.cancel() }) else { return exchange.ended(nil) }
+    Thread.detachNewThread {
+      self.run(fetch, url, fields, exchange, transfer)
     }
   }
 
-  func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-    exchange(of: dataTask)?.received(data)
+  private func run(
+    _ fetch: HTTPFetch, _ url: URL, _ fields: [HTTPField], _ exchange: Exchange,
+    _ transfer: Transfer
+  ) {
+    var destination: URL?
+    do throws(HTTPFetch.Failure) {
+      unsafe try fetch.run { head in
+        destination = Self.redirect(head, from: url)
+        if destination == nil { exchange.received(head) } else { fetch.cancel() }
+      } onBytes: { bytes in
+        if destination == nil { unsafe exchange.received(bytes) }
+      }
+    } catch {
+      // The end of a redirect's own connection doesn't matter.
+      if destination == nil { return exchange.ended(DownloadError(.connection, cause: error)) }
+    }
+    guard let destination else { return exchange.ended(nil) }
+    guard exchange.allowsRedirect() else {
+      return exchange.ended(URLError(.httpTooManyRedirects))
+    }
+    start(destination, fields, exchange, transfer)
   }
 
-  func urlSession(
-    _ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?
-  ) {
-    let exchange = exchanges.withLock { $0.removeValue(forKey: task.taskIdentifier) }
-    exchange?.ended(error)
-  }
-
-  func urlSession(
-    _ session: URLSession, task: URLSessionTask,
-    willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
-    completionHandler: @escaping @Sendable (URLRequest?) -> Void
-  ) {
-    let from = response.url?.scheme?.lowercased()
-    let to = request.url?.scheme?.lowercased()
-    // Never out of http, and never from the protected form to the plain one.
-    let isAllowed = to == "https" || (to == "http" && from == "http")
-    let follows = isAllowed && exchange(of: task)?.allowsRedirect() == true
-    completionHandler(follows ? request : nil)
+  /// Where an answer leads, or `nil` when it is the answer itself: never out of http and https.
+  private static func redirect(_ head: HTTPResponseHead, from url: URL) -> URL? {
+    guard [301, 302, 303, 307, 308].contains(head.status),
+      let location = head.header("Location"),
+      let destination = URL(string: location, relativeTo: url)?.absoluteURL,
+      let host = destination.host(), !host.isEmpty
+    else { return nil }
+    let scheme = destination.scheme?.lowercased()
+    return scheme == "http" || scheme == "https" ? destination : nil
   }
 }
 
-/// The queue a session delivers on: one call at a time, and few waiting.
-///
-/// URLSession on Linux has no means to slow a transfer down (`suspend` starts it over), and would pile up in memory
-/// what is not delivered yet. Adding to this queue waits instead, on the session's own thread, and so the connection's
-/// window fills and the server waits too.
-private final class BoundedQueue: OperationQueue, @unchecked Sendable {
-  private let slots = DispatchSemaphore(value: 32)
+/// What has to be done to give a transfer up, wherever it has got to.
+final class Transfer: Sendable {
+  private let state = Mutex<(cancel: (@Sendable () -> Void)?, isCancelled: Bool)>((nil, false))
 
-  override init() {
-    super.init()
-    maxConcurrentOperationCount = 1
+  /// The next stage begins.
+  ///
+  /// - Returns: `false` when the transfer was given up before.
+  func begin(_ cancel: @escaping @Sendable () -> Void) -> Bool {
+    state.withLock { state in
+      state.cancel = cancel
+      return !state.isCancelled
+    }
   }
 
-  override func addOperation(_ block: @escaping @Sendable () -> Void) {
-    slots.wait()
-    super.addOperation { [slots] in
-      block()
-      slots.signal()
+  func cancel() {
+    let cancel = state.withLock { state in
+      state.isCancelled = true
+      return state.cancel
     }
+    cancel?()
+  }
+}
+
+/// Whether the environment names a proxy for plain http, as curl and therefore URLSession on Linux read it.
+enum ProxySettings {
+  static func applies(to url: URL) -> Bool {
+    let environment = ProcessInfo.processInfo.environment
+    guard
+      !(environment["http_proxy"] ?? environment["all_proxy"] ?? environment["ALL_PROXY"] ?? "")
+        .isEmpty
+    else { return false }
+    let host = url.host()?.lowercased() ?? ""
+    return host != "localhost" && host != "::1" && !host.hasPrefix("127.")
   }
 }

@@ -61,13 +61,10 @@ struct OutputError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
 /// The file of `--from`: one URL a line; empty lines and lines that begin with `#` don't count.
 enum URLList {
   static func read(_ path: String) throws(UsageError) -> [String] {
-    let text: String?
-    if path == "-" {
-      let bytes = try? FileHandle.standardInput.readToEnd()
-      text = String(data: bytes ?? Data(), encoding: .utf8)
-    } else {
-      text = try? String(contentsOfFile: path, encoding: .utf8)
-    }
+    // Read to its end as a stream: it may be a pipe, as in `--from <(…)`.
+    let file = path == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: path)
+    let bytes = try? file?.readToEnd() ?? Data()
+    let text = file == nil ? nil : bytes.flatMap { String(data: $0, encoding: .utf8) }
     guard let text else {
       throw UsageError(
         "--from can't read \(path.quotedForDisplay); give a text file with one URL a line")

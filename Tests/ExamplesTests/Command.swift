@@ -38,7 +38,7 @@ final class Command {
   init(_ arguments: [String], program: String = path, readsOutput: Bool = true) throws {
     directory = try TemporaryDirectory()
     var ends: [Int32] = []
-    var actions = posix_spawn_file_actions_t()
+    var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
@@ -54,7 +54,7 @@ final class Command {
     }
     unsafe posix_spawn_file_actions_addopen(&actions, 2, "\(directory.path)/error", created, 0o600)
     var words = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
-    defer { for word in unsafe words { unsafe free(word) } }
+    defer { unsafe words.forEach { unsafe free($0) } }
     var process: pid_t = 0
     let result = unsafe posix_spawn(&process, program, &actions, nil, &words, environ)
     for end in ends { close(end) }
