@@ -62,7 +62,9 @@ public final class HTTPFetch: Sendable {
     self.request = request + "Connection: close\r\n\r\n"
   }
 
-  /// Makes a running ``run(onHead:onBytes:)`` return soon. May be called at any time, from any thread.
+  /// Makes a running ``run(onHead:onBytes:)`` return soon.
+  ///
+  /// May be called at any time, from any thread.
   public func cancel() {
     state.withLock { state in
       state.isCancelled = true

@@ -6,7 +6,7 @@
 public struct HTTPRequest: Sendable {
   /// The method in upper case, such as `GET`.
   public let method: String
-  /// The target as it was sent: path and query.
+  /// Path and query as they were sent.
   public let target: String
   /// The header fields in the order they came.
   public let headers: [HTTPField]
@@ -61,7 +61,7 @@ public struct HTTPRequest: Sendable {
     guard let requestLine = lines.popFirst() else { throw .malformed }
     let parts = requestLine.split(separator: " ", omittingEmptySubsequences: false)
     guard parts.count == 3, !parts[0].isEmpty, parts[0].utf8.allSatisfy(Self.isTokenByte),
-      parts[1].hasPrefix("/") || parts[1] == "*", parts[2].hasPrefix("HTTP/")
+      parts[2].hasPrefix("HTTP/"), let target = Self.originForm(parts[1])
     else { throw .malformed }
     guard parts[2].hasPrefix("HTTP/1."), let minor = Int(parts[2].dropFirst(7)), (0...9) ~= minor
     else { throw .unsupportedVersion }
@@ -75,9 +75,17 @@ public struct HTTPRequest: Sendable {
       fields.append(HTTPField(String(name), line[line.index(after: colon)...].trimmingBlanks))
     }
     method = String(parts[0])
-    target = String(parts[1])
+    self.target = target
     headers = fields
     minorVersion = minor
+  }
+
+  /// The target without scheme and host, which a client sends that takes the server for a proxy (RFC 9112, 3.2.2).
+  private static func originForm(_ target: Substring) -> String? {
+    if target.hasPrefix("/") || target == "*" { return String(target) }
+    guard target.hasPrefix("http://") else { return nil }
+    let path = target.dropFirst(7).drop { $0 != "/" }
+    return path.isEmpty ? "/" : String(path)
   }
 
   /// The bytes RFC 9110, section 5.6.2, allows in a method or a field name.

@@ -11,7 +11,9 @@ struct SocketAddress {
   let family: Int32
   let bytes: [UInt8]
 
-  /// Looks a host up. Blocks until the resolver answers.
+  /// Looks a host up.
+  ///
+  /// Blocks until the resolver answers.
   ///
   /// - Throws: ``HTTPFetch/Failure/unknownHost(_:)``.
   static func all(host: String, port: UInt16) throws(HTTPFetch.Failure) -> [SocketAddress] {
@@ -55,7 +57,9 @@ extension Socket {
     return Socket(descriptor: descriptor)
   }
 
-  /// Connects. Ends early when the socket is shut down meanwhile.
+  /// Connects.
+  ///
+  /// Ends early when the socket is shut down meanwhile.
   func connect(to address: SocketAddress) throws(SocketError) {
     let result = unsafe address.bytes.withUnsafeBytes { bytes in
       let pointer = unsafe bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)

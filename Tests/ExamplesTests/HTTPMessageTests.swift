@@ -1,5 +1,6 @@
-import ReliabilityExampleSupport
 import Testing
+
+@testable import ReliabilityExampleSupport
 
 @Suite struct HTTPMessageTests {
   @Test func aRequestIsTakenApart() throws {
@@ -10,6 +11,41 @@ import Testing
     #expect(request.path == "/a%20b")
     #expect(request.header("x-two") == "spaced")
     #expect(request.header("missing") == nil)
+  }
+
+  @Test(arguments: [
+    ("http://host:80/a?b", "/a?b"), ("http://host", "/"), ("*", "*"), ("/http://x", "/http://x"),
+  ])
+  func aTargetMayNameTheHost(target: String, path: String) throws {
+    let request = try HTTPRequest(head: Array("GET \(target) HTTP/1.1\r\n\r\n".utf8))
+    #expect(request.target == path)
+  }
+
+  @Test(
+    arguments: [
+      ("", .length(0), 204), ("", .length(0), 304), ("", .untilClose, 200),
+      ("Content-Length: 12\r\n", .length(12), 200),
+      ("Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n", .chunked, 200),
+    ] as [(String, HTTPResponseHead.Framing, Int)])
+  func theEndOfABodyIsTold(fields: String, framing: HTTPResponseHead.Framing, status: Int) throws {
+    let head = try HTTPResponseHead(Array("HTTP/1.1 \(status) \r\n\(fields)\r\n".utf8))
+    #expect(head.status == status)
+    #expect(try head.framing() == framing)
+  }
+
+  @Test(arguments: [
+    "", "HTTP/1.1\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
+    "HTTP/1.1 999 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "hello\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+  ])
+  func anAnswerThatIsNotHTTPIsRefused(text: String) {
+    #expect(throws: HTTPRequest.ParseError.malformed) { try HTTPResponseHead(Array(text.utf8)) }
+  }
+
+  @Test(arguments: ["-1", "1e3", "99999999999999999999", "", "+5"])
+  func aLengthThatIsNoNumberIsRefused(length: String) throws {
+    let head = HTTPResponseHead(status: 200, headers: [HTTPField("Content-Length", length)])
+    #expect(throws: HTTPRequest.ParseError.malformed) { try head.framing() }
   }
 
   @Test func linesMayEndInALineFeedAlone() throws {

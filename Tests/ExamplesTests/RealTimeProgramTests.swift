@@ -92,6 +92,31 @@ import Testing
     await server.stop()
   }
 
+  @Test(arguments: [
+    HTTPFault.reset(after: 200_000), .shortBody(after: 200_000),
+    .stall(after: 200_000, for: .seconds(60)),
+  ])
+  func throughAProxyURLSessionDoesTheSame(fault: HTTPFault) async throws {
+    let content = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
+    let server = try HTTPServer { request in
+      var reply = HTTPReply.file(
+        .bytes(content), type: "text/plain", entityTag: "\"v1\"", for: request)
+      if request.header("Range") == nil { reply.fault = fault }
+      return reply
+    }
+    let directory = try TemporaryDirectory()
+    let command = try Command(
+      ["http_proxy=http://127.0.0.1:\(server.port)", Command.path, "http://host.invalid/file"]
+        + ["--output", directory.path, "--stall", "1", "--json", "--quiet"],
+      program: "/usr/bin/env")
+    let result = await command.wait()
+    #expect(result.status == 0, "\(result.error)")
+    #expect(try Command.json(result.output)["retries"] as? Int == 1)
+    #expect(directory.bytes("file") == content)
+    #expect(directory.names == ["file"])
+    await server.stop()
+  }
+
   @Test func aReaderThatLeavesDoesNotEndTheDownloads() async throws {
     let server = try HTTPServer { request in .text(200, request.path) }
     let directory = try TemporaryDirectory()
