@@ -23,7 +23,7 @@ public struct MediaFile: Sendable {
   public init(number: Int, byteCount: Int, seed: UInt64) {
     self.number = number
     self.byteCount = max(46, byteCount & ~1)
-    key = SplitMix64.mix(seed &+ UInt64(truncatingIfNeeded: number) &* 0x9e37_79b9_7f4a_7c15)
+    key = Self.mix(seed &+ UInt64(truncatingIfNeeded: number) &* 0x9e37_79b9_7f4a_7c15)
     period = 40 + Int(key % 160)
     header = Self.header(byteCount: self.byteCount)
   }
@@ -70,8 +70,18 @@ public struct MediaFile: Sendable {
     let phase = index % period
     let ramp = phase &* 32_000 / period
     let triangle = phase &* 2 < period ? ramp : 32_000 &- ramp
-    let noise = Int(SplitMix64.mix(key &+ UInt64(truncatingIfNeeded: index)) & 0x3ff)
+    let noise = Int(Self.mix(key &+ UInt64(truncatingIfNeeded: index)) & 0x3ff)
     return UInt16(truncatingIfNeeded: triangle &- 8_000 &+ noise)
+  }
+
+  /// Scatters the bits of a number, so that neighbours in give strangers out.
+  ///
+  /// Source: the last step of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+  @inline(__always) private static func mix(_ value: UInt64) -> UInt64 {
+    var z = value
+    z = (z ^ (z &>> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z &>> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z &>> 31)
   }
 
   /// The SHA-256 of the whole file, in lower-case hexadecimal.

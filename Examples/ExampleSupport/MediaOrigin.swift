@@ -1,3 +1,4 @@
+internal import ReliabilityCore
 internal import Synchronization
 
 /// A server that offers sound files and misbehaves on purpose, the same way every time.
@@ -131,7 +132,7 @@ public final class MediaOrigin: Sendable {
 
   /// Which file has which size and which faults.
   static func plan(_ scale: Scale, seed: UInt64) -> [Item] {
-    var chance = SplitMix64(seed: seed)
+    var chance = SeededGenerator(seed: seed)
     var sizes: [Int]
     switch scale {
     case .full:
@@ -159,7 +160,7 @@ public final class MediaOrigin: Sendable {
 
   /// The faults of each file: those that strike in the middle of a body go to the largest files first.
   private static func assignFaults(
-    to sizes: [Int], _ scale: Scale, using chance: inout SplitMix64
+    to sizes: [Int], _ scale: Scale, using chance: inout SeededGenerator
   ) -> [[FaultKind]] {
     var faults = [[FaultKind]](repeating: [], count: sizes.count)
     let rounds = scale == .full ? 3 : 1

@@ -1,3 +1,4 @@
+import ReliabilityCore
 import Testing
 
 @testable import ReliabilityExampleSupport
@@ -50,7 +51,7 @@ import Testing
   @Test func everyPartEqualsThatPartOfTheWhole() {
     let file = MediaFile(number: 3, byteCount: 500, seed: 9)
     let whole = read(file, 0..<500)
-    var chance = SplitMix64(seed: 4)
+    var chance = SeededGenerator(seed: 4)
     for _ in 0..<500 {
       let start = Int.random(in: 0..<500, using: &chance)
       let end = Int.random(in: start...500, using: &chance)
