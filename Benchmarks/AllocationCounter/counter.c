@@ -105,3 +105,15 @@ int64_t creliability_heap_bytes(void) {
 int64_t creliability_heap_bytes(void) { return -1; }
 
 #endif
+
+#if defined(__GLIBC__)
+
+#include <malloc.h>
+
+void creliability_heap_trim(void) { malloc_trim(0); }
+
+#else
+
+void creliability_heap_trim(void) {}
+
+#endif

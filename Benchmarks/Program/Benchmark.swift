@@ -11,6 +11,8 @@ struct Benchmark: Sendable {
 struct Comparison: Sendable {
   var subject: Batch
   var yardstick: (name: String, batch: Batch)?
+  /// About how long one sample takes: long where starting a batch takes long.
+  var sampleLength = Duration.milliseconds(1)
   /// Removes what the batches leave behind.
   var cleanUp: @Sendable () -> Void = {}
 }
@@ -72,14 +74,18 @@ extension Benchmark {
     Benchmark(name: name) {
       let comparison = try await prepare()
       defer { comparison.cleanUp() }
-      let (subject, yardstick) = try await Stopwatch.compare(
-        comparison.subject, with: comparison.yardstick?.batch)
-      var result = Result(name: name, unit: .nanoseconds, summary: subject)
+      let timing = try await Stopwatch.compare(
+        comparison.subject, with: comparison.yardstick?.batch, sampleLength: comparison.sampleLength
+      )
+      var result = Result(name: name, unit: .nanoseconds, summary: timing.subject)
       result.allocations = try await Allocations.perOperation(of: comparison.subject)
-      if let yardstick, let name = comparison.yardstick?.name {
+      if let yardstick = timing.yardstick, let name = comparison.yardstick?.name {
         result.yardstick = (name, yardstick)
-        if let difference { result.figures.append((difference, subject.min - yardstick.min)) }
+        if let difference {
+          result.figures.append((difference, timing.subject.min - yardstick.min))
+        }
       }
+      if let ratio = timing.pairedRatio { result.figures.append(("paired_ratio", ratio)) }
       return result
     }
   }

@@ -9,14 +9,18 @@ enum MetricsBenchmarks {
     },
     .timed("metrics/counter-2-threads") {
       let batch = count(with: Counter("x_total"))
-      return Comparison(subject: onTwoThreads(batch), yardstick: ("1-thread", batch))
+      return Comparison(
+        subject: onTwoThreads(batch), yardstick: ("1-thread", batch), sampleLength: .milliseconds(5)
+      )
     },
     .timed("metrics/histogram") {
       Comparison(subject: record(in: Histogram("x")), yardstick: ("atomic-add", atomicAdd()))
     },
     .timed("metrics/histogram-2-threads") {
       let batch = record(in: Histogram("x"))
-      return Comparison(subject: onTwoThreads(batch), yardstick: ("1-thread", batch))
+      return Comparison(
+        subject: onTwoThreads(batch), yardstick: ("1-thread", batch), sampleLength: .milliseconds(5)
+      )
     },
     .timed("metrics/histogram-duration") {
       let histogram = Histogram("x")

@@ -9,7 +9,9 @@
 /// `benchmarks [--filter REGEX] [--json] [--list]`: how fast the package is, as ratios to yardsticks of the same run.
 @main
 struct Program {
-  static let benchmarks: [Benchmark] = YardstickBenchmarks.all + MetricsBenchmarks.all
+  static let benchmarks: [Benchmark] =
+    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
+    + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

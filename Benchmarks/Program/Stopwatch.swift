@@ -2,36 +2,48 @@ import CReliabilityAllocationCounter
 
 /// Times batches.
 enum Stopwatch {
-  /// Odd, so that the median is a sample; a hundred, so that the 99th percentile is not the maximum.
-  private static let sampleCount = 101
-  /// Long against the clock's 25 ns, short against the scheduler's time slice, so that many samples go undisturbed.
-  private static let sampleLength = Duration.milliseconds(3)
+  /// Odd, so that the median is a sample; hundreds, so that the 99th percentile is not the maximum.
+  private static let sampleCount = 301
   private static let warmUp = Duration.milliseconds(50)
 
-  /// Nanoseconds per operation of a subject and of its yardstick.
+  /// What a comparison found, in nanoseconds per operation.
+  struct Timing: Sendable {
+    var subject: Summary
+    var yardstick: Summary?
+    /// The median of the ratios of neighbouring samples: steadier than a ratio of minimums where the machine is busy.
+    var pairedRatio: Double?
+  }
+
+  /// Times a subject and its yardstick.
   ///
-  /// Samples are taken in turns, A B A B: a noisy second on the machine then falls on both.
+  /// Samples are taken in turns, A B A B: a noisy second on the machine then falls on both. They are long against the
+  /// clock's 25 ns and short against the scheduler's time slice, so that many of them go undisturbed.
   static func compare(
-    _ subject: Batch, with yardstick: Batch?
-  ) async throws -> (subject: Summary, yardstick: Summary?) {
-    let iterations = try await calibrate(subject)
+    _ subject: Batch, with yardstick: Batch?, sampleLength: Duration
+  ) async throws -> Timing {
+    let iterations = try await calibrate(subject, sampleLength)
     guard let yardstick else {
       var samples: [Double] = []
       for _ in 0..<sampleCount { samples.append(try await time(subject, iterations)) }
-      return (Summary(samples), nil)
+      return Timing(subject: Summary(samples))
     }
-    let yardstickIterations = try await calibrate(yardstick)
+    let yardstickIterations = try await calibrate(yardstick, sampleLength)
     var samples: [Double] = []
     var yardstickSamples: [Double] = []
     for _ in 0..<sampleCount {
       samples.append(try await time(subject, iterations))
       yardstickSamples.append(try await time(yardstick, yardstickIterations))
     }
-    return (Summary(samples), Summary(yardstickSamples))
+    return Timing(
+      subject: Summary(samples), yardstick: Summary(yardstickSamples),
+      pairedRatio: Summary(zip(samples, yardstickSamples).map { $0 / $1 }).median)
   }
 
   /// Warms up, and finds out how many iterations make a sample of the intended length.
-  private static func calibrate(_ batch: Batch) async throws -> Int {
+  ///
+  /// - Returns: One for operations that take a tenth of that: their time varies from one to the next (a disk), and the
+  ///   minimum of averages would be far above the minimum.
+  private static func calibrate(_ batch: Batch, _ sampleLength: Duration) async throws -> Int {
     let clock = ContinuousClock()
     let end = clock.now + warmUp
     var iterations = 1
@@ -43,8 +55,8 @@ enum Stopwatch {
         iterations *= 2
       } else if now >= end {
         // The last doubling may have gone too far.
-        let perOperation = (now - start) / iterations
-        return max(1, Int(sampleLength / max(perOperation, .nanoseconds(1) / 10)))
+        let perOperation = max((now - start) / iterations, .nanoseconds(1) / 10)
+        return perOperation * 10 > sampleLength ? 1 : Int(sampleLength / perOperation)
       }
     }
   }
@@ -61,18 +73,18 @@ enum Stopwatch {
 enum Allocations {
   /// How many allocations one operation makes, or `nil` where they cannot be counted.
   ///
-  /// Other threads may allocate meanwhile, the operation can only make as many or more: the least of several passes.
+  /// Other threads may allocate meanwhile, so of several passes the least counts. What a batch allocates by itself drops
+  /// out between passes of one length and of twice that length.
   static func perOperation(of batch: Batch) async throws -> Double? {
     guard creliability_counts_allocations() else { return nil }
     let iterations = 100
-    var least = Double.infinity
+    var once = UInt64.max
+    var twice = UInt64.max
     for _ in 0..<5 {
-      // Twice as many iterations minus once as many: what a batch allocates by itself drops out.
-      let once = try await count(batch, iterations)
-      let twice = try await count(batch, 2 * iterations)
-      least = min(least, max(0, Double(twice) - Double(once)) / Double(iterations))
+      once = min(once, try await count(batch, iterations))
+      twice = min(twice, try await count(batch, 2 * iterations))
     }
-    return least
+    return max(0, Double(twice) - Double(once)) / Double(iterations)
   }
 
   private static func count(_ batch: Batch, _ iterations: Int) async throws -> UInt64 {

@@ -78,6 +78,9 @@ extension AtomicFile {
     _ body: (inout TemporaryFile) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     try file.withLock { (file) throws(StoreError) in
+      // Pairs with the store in `settle`: where the kernel hands a contended lock over, the thread sanitizer
+      // sees no order without it.
+      _ = written.load(ordering: .acquiring)
       guard var open = file.take() else { throw StoreError(.closed, path: path) }
       // Back in its place whatever happens, unless its name is gone: then it has ended.
       do throws(StoreError) {
@@ -92,7 +95,8 @@ extension AtomicFile {
   }
 
   private func settle(_ open: consuming TemporaryFile, in file: inout TemporaryFile?) {
-    written.store(open.size, ordering: .releasing)
+    let size = open.size
     if open.isNamed { file = consume open }
+    written.store(size, ordering: .releasing)
   }
 }

@@ -91,7 +91,7 @@ public struct StoreError: ClassifiedError, Hashable {
   /// Retryable when the failed call is: a failed sync or device may work the next time, a full disk will not.
   public var retryability: Retryability {
     switch code {
-    case .syncFailed: .retryable
+    case .syncFailed: .retryable()
     case .targetIsMountPoint: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }

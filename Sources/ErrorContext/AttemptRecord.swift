@@ -5,25 +5,25 @@
 ///     }
 public struct AttemptRecord: Hashable, Sendable {
   /// Which attempt it was; the first is 1.
-  public var number: Int
+  public let number: Int
 
   /// The error's type and message, secrets taken out, 512 bytes at most.
-  public var error: String
+  public let error: String
 
   /// What kind of trouble it was.
-  public var category: ErrorCategory
+  public let category: ErrorCategory
 
   /// When the attempt ended, on the wall clock.
-  public var at: WallTime
+  public let at: WallTime
 
-  /// How long the attempt took.
-  public var elapsed: Duration
+  /// How long the attempt took, `nil` when nobody timed it: a first attempt is not, so that success costs nothing.
+  public let elapsed: Duration?
 
   /// How long the wait before the next attempt is, `nil` when this was the last one.
-  public var delay: Duration?
+  public let delay: Duration?
 
   /// How it was tried, when there is more than one way: "range request", "720p", the name of a mirror.
-  public var method: String?
+  public let method: String?
 
   /// Makes a record from a text.
   ///
@@ -32,19 +32,19 @@ public struct AttemptRecord: Hashable, Sendable {
   ///   - error: The error's type and message. Redacted and limited to 512 bytes here.
   ///   - category: What kind of trouble it was.
   ///   - at: When the attempt ended.
-  ///   - elapsed: How long it took.
+  ///   - elapsed: How long it took, `nil` when nobody timed it.
   ///   - delay: How long the wait before the next attempt is, `nil` when there is none.
   ///   - method: How it was tried.
   public init(
-    number: Int, error: String, category: ErrorCategory, at: WallTime, elapsed: Duration,
+    number: Int, error: String, category: ErrorCategory, at: WallTime, elapsed: Duration?,
     delay: Duration? = nil, method: String? = nil
   ) {
     self.number = number
     self.error = ReportText.clean(error, limit: 512)
     self.category = ReportText.category(category)
     self.at = at
-    self.elapsed = elapsed.clamped
-    self.delay = delay?.clamped
+    self.elapsed = elapsed?.inReport
+    self.delay = delay?.inReport
     self.method = method.map { ReportText.clean($0, limit: 128) }
   }
 
@@ -55,12 +55,12 @@ public struct AttemptRecord: Hashable, Sendable {
   ///   - failure: The error. Described, redacted and limited to 512 bytes here; not kept.
   ///   - category: What kind of trouble it was.
   ///   - at: When the attempt ended.
-  ///   - elapsed: How long it took.
+  ///   - elapsed: How long it took, `nil` when nobody timed it.
   ///   - delay: How long the wait before the next attempt is, `nil` when there is none.
   ///   - method: How it was tried.
   public init(
     number: Int, failure: any Error, category: ErrorCategory, at: WallTime = .now,
-    elapsed: Duration, delay: Duration? = nil, method: String? = nil
+    elapsed: Duration?, delay: Duration? = nil, method: String? = nil
   ) {
     self.init(
       number: number, error: ReportText.summary(of: failure, limit: 512), category: category,
@@ -70,7 +70,9 @@ public struct AttemptRecord: Hashable, Sendable {
 
 /// Where retries leave their failed attempts for the error context they run in.
 package enum AttemptJournal {
-  /// Whether anybody listens. Ask before building a record: outside an error context this costs one task-local read.
+  /// Whether anybody listens.
+  ///
+  /// Ask before building a record: outside an error context this costs one task-local read.
   package static var isActive: Bool { ContextScope.current.get() != nil }
 
   /// Adds an attempt to the innermost error context; does nothing outside one.

@@ -3,10 +3,10 @@
 ///     breadcrumb("connected to \(host)")
 public struct Breadcrumb: Hashable, Sendable {
   /// When the remark was made, on the wall clock.
-  public var at: WallTime
+  public let at: WallTime
 
   /// The remark, secrets taken out, 256 bytes at most.
-  public var message: String
+  public let message: String
 
   /// Makes a remark.
   ///

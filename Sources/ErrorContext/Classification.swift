@@ -40,7 +40,7 @@ public struct Classification: Hashable, Sendable {
   ///
   /// An error nobody has classified counts as transient, as in every retry library: the number of attempts bounds the
   /// harm of a wrong guess, while giving up at once would make `retry` useless until every error is classified.
-  public static let unknown = Classification(.unknown, .retryable)
+  public static let unknown = Classification(.unknown, .retryable())
 
   /// The caller gave up: neither success nor failure, and never tried again.
   public static let cancelled = Classification(.cancelled, .notRetryable)

@@ -7,7 +7,9 @@ public struct ContextFrame: Hashable, Sendable {
   /// What was being done.
   public var name: String
 
-  /// With what. Private values stay private in every description.
+  /// With what.
+  ///
+  /// Private values stay private in every description.
   public var values: ContextValues
 
   /// The source file as module and file name: `Crawler/Fetch.swift`.

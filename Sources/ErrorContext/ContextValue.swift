@@ -7,7 +7,9 @@
 ///       try fetch(id)
 ///     }
 public struct ContextValue: Hashable, Sendable {
-  /// The text itself, also of a private value. For a debugger, not for a log.
+  /// The text itself, also of a private value.
+  ///
+  /// For a debugger, not for a log.
   public let unredacted: String
 
   /// Whether a report may show the text.
@@ -28,7 +30,9 @@ public struct ContextValue: Hashable, Sendable {
     ContextValue(value.contextValue.unredacted, isPublic: true)
   }
 
-  /// A value that no report shows. The same as not marking it.
+  /// A value that no report shows.
+  ///
+  /// The same as not marking it.
   public static func `private`(_ value: some ContextValueConvertible) -> ContextValue {
     ContextValue(value.contextValue.unredacted, isPublic: false)
   }
@@ -164,7 +168,9 @@ public struct ContextValues: Hashable, Sendable {
 }
 
 extension ContextValues: ExpressibleByDictionaryLiteral {
-  /// Makes the list from a dictionary literal. Keys may repeat.
+  /// Makes the list from a dictionary literal.
+  ///
+  /// Keys may repeat.
   public init(dictionaryLiteral elements: (String, any ContextValueConvertible)...) {
     entries = elements.map { Entry(key: $0.0, value: $0.1.contextValue) }
   }
@@ -173,6 +179,7 @@ extension ContextValues: ExpressibleByDictionaryLiteral {
 extension ContextValues: CustomStringConvertible {
   /// The entries as `key=value`, private values masked.
   public var description: String {
-    entries.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    entries.map { "\($0.key)=\(Redaction.standard.shown($0.value, name: $0.key))" }
+      .joined(separator: " ")
   }
 }

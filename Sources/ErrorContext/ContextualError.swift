@@ -13,13 +13,19 @@ public struct ContextualError: ClassifiedError, ErrorWithCauses {
   /// The error itself, as the body threw it.
   public let underlying: any Error
 
-  /// The contexts it passed through, innermost first. The first 16 and the last 16 are kept.
+  /// The contexts it passed through, innermost first.
+  ///
+  /// The first 16 and the last 16 are kept.
   public var frames: [ContextFrame] { frameTrail.elements }
 
-  /// The failed attempts of retries inside those contexts, oldest first. The first 5 and the last 5 are kept.
+  /// The failed attempts of retries inside those contexts, oldest first.
+  ///
+  /// The first 5 and the last 5 are kept.
   public var attempts: [AttemptRecord] { attemptTrail.elements }
 
-  /// The remarks left inside those contexts, innermost context first. The first 8 and the last 24 are kept.
+  /// The remarks left inside those contexts, innermost context first.
+  ///
+  /// The first 8 and the last 24 are kept.
   public var breadcrumbs: [Breadcrumb] { breadcrumbTrail.elements }
 
   /// How many frames, attempts and remarks were dropped to bound the size.
@@ -64,7 +70,9 @@ public struct ContextualError: ClassifiedError, ErrorWithCauses {
 }
 
 extension ContextualError: CustomStringConvertible {
-  /// The error's message and the frames, innermost first. Private values are masked.
+  /// The error's message and the frames, innermost first.
+  ///
+  /// Private values are masked.
   public var description: String {
     let message = ReportText.message(of: underlying, limit: 4096)
     if frames.isEmpty { return message }

@@ -4,7 +4,7 @@
 ///
 ///     ErrorClassifier.install([
 ///       .init(DriverError.self) { error in
-///         error.isDeadlock ? Classification(.database, .retryable) : nil
+///         error.isDeadlock ? Classification(.database, .retryable()) : nil
 ///       }
 ///     ])
 ///

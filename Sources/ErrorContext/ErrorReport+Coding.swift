@@ -13,7 +13,7 @@ extension ErrorReport.Cause: ReportPart {
     let reader = try MemberReader(decoder)
     self.init(
       type: try reader.value("type"), message: try reader.value("message"),
-      category: ErrorCategory(rawValue: try reader.value("category")))
+      category: try reader.category("category"))
   }
 }
 
@@ -66,9 +66,9 @@ extension ErrorReport.TimelineEntry: ReportPart {
   /// Reads what ``encode(to:)`` writes.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
-    self.init(
-      Event(rawValue: try reader.value("event")), at: try reader.time("at"),
-      detail: try reader.optional("detail"))
+    at = try reader.time("at")
+    event = Event(rawValue: try reader.value("event"))
+    detail = try reader.text("detail", limit: 256)
   }
 }
 
@@ -105,14 +105,13 @@ extension ErrorReport.ProcessDetails: ReportPart {
   /// Reads what ``encode(to:)`` writes.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
-    self.init(
-      arguments: try reader.list("process_arguments"),
-      exitCode: try reader.optional("process_exit_code"),
-      signal: try reader.optional("process_signal"),
-      output: try reader.optional("stdout_summary"),
-      errorOutput: try reader.optional("stderr_summary"),
-      resources: try reader.optional("resource_usage_at_failure"),
-      duration: try reader.seconds("execution_duration"))
+    arguments = try reader.texts("process_arguments", count: 64, limit: 256)
+    exitCode = try reader.optional("process_exit_code")
+    signal = try reader.optional("process_signal")
+    outputTail = try reader.text("stdout_summary", limit: 8000)
+    errorTail = try reader.text("stderr_summary", limit: 8000)
+    resources = try reader.optional("resource_usage_at_failure")
+    duration = try reader.seconds("execution_duration")
   }
 }
 
@@ -158,12 +157,13 @@ extension ErrorReport.DownloadDetails: ReportPart {
   /// Reads what ``encode(to:)`` writes.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
-    self.init(
-      title: try reader.value("title"), url: try reader.value("url"),
-      attempts: try reader.list("attempts"), lastError: try reader.optional("last_error"),
-      temporaryPath: try reader.optional("temporary_path"),
-      recoveryTaken: try reader.optional("recovery_taken"),
-      recommendedQuality: try reader.optional("recommended_quality"))
+    title = try reader.text("title", limit: 256) ?? ""
+    url = try reader.text("url", limit: 1024) ?? ""
+    attempts = Array(try reader.list("attempts").prefix(10))
+    lastError = try reader.text("last_error", limit: 512)
+    temporaryPath = try reader.text("temporary_path", limit: 1024)
+    recoveryTaken = try reader.text("recovery_taken", limit: 256)
+    recommendedQuality = try reader.text("recommended_quality", limit: 32)
   }
 }
 
@@ -181,13 +181,17 @@ extension AttemptRecord: ReportPart {
   /// Writes `number`, `error`, `category`, `at`, `elapsed_seconds`, `delay_seconds` and `method`.
   public func encode(to encoder: any Encoder) throws { try EncodingSink.encode(self, to: encoder) }
 
-  /// Reads what ``encode(to:)`` writes. Durations are exact to the nanosecond up to 100 days.
+  /// Reads what ``encode(to:)`` writes.
+  ///
+  /// Durations are exact to the nanosecond up to 100 days.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
-    self.init(
-      number: try reader.value("number"), error: try reader.value("error"),
-      category: ErrorCategory(rawValue: try reader.value("category")), at: try reader.time("at"),
-      elapsed: try reader.seconds("elapsed_seconds") ?? .zero,
-      delay: try reader.seconds("delay_seconds"), method: try reader.optional("method"))
+    number = try reader.value("number")
+    error = try reader.text("error", limit: 512) ?? ""
+    category = try reader.category("category")
+    at = try reader.time("at")
+    elapsed = try reader.seconds("elapsed_seconds")
+    delay = try reader.seconds("delay_seconds")
+    method = try reader.text("method", limit: 128)
   }
 }

@@ -54,25 +54,21 @@ extension ErrorReport: ReportPart {
 
   /// Reads a report, also a truncated one; unknown members are ignored.
   ///
-  /// Texts are clipped and redacted again, so that a report from elsewhere is no larger than one made here.
+  /// Texts are clipped again, so that a report from elsewhere is no larger than one made here.
   public init(from decoder: any Decoder) throws {
     let reader = try MemberReader(decoder)
     func text(_ name: String, limit: Int, orElse other: String) throws -> String {
-      let found = try reader.optional(name, as: String.self).map {
-        ReportText.clean($0, limit: limit)
-      }
+      let found = try reader.text(name, limit: limit)
       return found.flatMap { ReportText.isBlank($0) ? nil : $0 } ?? other
     }
-    let word = try reader.optional("category", as: String.self) ?? ""
-    category = ReportText.category(ErrorCategory(rawValue: word))
+    category = try reader.category("category")
     let standard = CategoryText(category)
     type = try text("type", limit: 512, orElse: "about:blank")
     title = try text("title", limit: 256, orElse: standard.title)
     status = try reader.optional("status")
     detail = try text("detail", limit: 4096, orElse: standard.userMessage)
     userMessage = try text("user_message", limit: 1024, orElse: standard.userMessage)
-    suggestedActions = try reader.list("suggested_actions", of: String.self).prefix(8)
-      .map { ReportText.clean($0, limit: 256) }
+    suggestedActions = try reader.texts("suggested_actions", count: 8, limit: 256)
     isRetryable = try reader.optional("retryable") ?? false
     retryAfter = try reader.seconds("retry_after_seconds")
     reference = try text("reference", limit: 64, orElse: "")

@@ -6,7 +6,9 @@ extension ErrorReport {
   ///     options.typeBase = "https://example.org/problems/"
   ///     let report = ErrorReport(error, options: options)
   public struct Options: Sendable {
-    /// The beginning of every reference: ASCII letters and digits, 16 at most. `DL` by default.
+    /// The beginning of every reference: ASCII letters and digits, 16 at most.
+    ///
+    /// `DL` by default.
     public var referencePrefix = "DL"
 
     /// What the category is appended to, to make the `type` URI of the problem.
@@ -23,8 +25,8 @@ extension ErrorReport {
     /// The wall clock; `nil` takes the system's.
     public var wallTime: (@Sendable () -> WallTime)?
 
-    /// Makes the generator of one report's random digits; `nil` takes the system's.
-    public var generator: (@Sendable () -> any RandomNumberGenerator & Sendable)?
+    /// Where the random digits of a report's names come from.
+    public var randomness = RandomSource.system
 
     /// The default options.
     public init() {}

@@ -36,9 +36,12 @@ extension ErrorReport {
       name = ReportText.clean(frame.name, limit: 128, redaction: redaction)
       source = ReportText.printable(frame.source, limit: 256)
       values = frame.values.entries.prefix(16).map { entry in
-        Value(
-          key: ReportText.printable(entry.key, limit: 64),
-          text: ReportText.printable(redaction.shown(entry.value, name: entry.key), limit: 256))
+        // Bounded before it is searched for secrets: a value may be a whole document.
+        let value = ContextValue(
+          entry.value.unredacted.prefix(utf8: 1024), isPublic: entry.value.isPublic)
+        let key = ReportText.printable(entry.key, limit: 64)
+        return Value(
+          key: key, text: ReportText.printable(redaction.shown(value, name: key), limit: 256))
       }
     }
   }
@@ -52,7 +55,9 @@ extension ErrorReport {
     /// More about it, redacted, 256 bytes at most.
     public let detail: String?
 
-    /// What can happen. The set is open.
+    /// What can happen.
+    ///
+    /// The set is open.
     public struct Event: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
       /// The word itself.
       public let rawValue: String
@@ -100,7 +105,9 @@ extension ErrorReport {
     }
   }
 
-  /// What is known of a child process that failed. Appears as `technical_details`.
+  /// What is known of a child process that failed.
+  ///
+  /// Appears as `technical_details`.
   public struct ProcessDetails: Hashable, Sendable {
     /// The command line, redacted; 64 arguments of 256 bytes at most.
     public let arguments: [String]
@@ -131,14 +138,15 @@ extension ErrorReport {
       arguments: [String] = [], exitCode: Int? = nil, signal: Int? = nil, output: String? = nil,
       errorOutput: String? = nil, resources: ResourceSample? = nil, duration: Duration? = nil
     ) {
-      self.arguments = Redaction.standard.redact(arguments: Array(arguments.prefix(64)))
+      self.arguments = Redaction.standard
+        .redact(arguments: arguments.prefix(64).map { $0.prefix(utf8: 1024) })
         .map { ReportText.printable($0, limit: 256) }
       self.exitCode = exitCode
       self.signal = signal
       self.outputTail = output.map(ReportText.tail)
       self.errorTail = errorOutput.map(ReportText.tail)
       self.resources = resources
-      self.duration = duration?.clamped
+      self.duration = duration?.inReport
     }
   }
 
@@ -156,7 +164,9 @@ extension ErrorReport {
     public let temporaryPath: String?
     /// What was done to recover: "kept 3 MB to resume from", "removed the temporary file".
     public let recoveryTaken: String?
-    /// A quality that would need less memory and time, such as "480p". The report of a memory or timeout error
+    /// A quality that would need less memory and time, such as "480p".
+    ///
+    /// The report of a memory or timeout error
     /// suggests it first.
     public let recommendedQuality: String?
 

@@ -63,7 +63,8 @@ extension AttemptRecord: CustomStringConvertible {
   public var description: String {
     let how = method.map { " by \($0)" } ?? ""
     let wait = delay.map { ", then waited \($0.seconds.shortDecimal) s" } ?? ""
-    return "Attempt \(number)\(how) failed after \(elapsed.seconds.shortDecimal) s: \(error)\(wait)"
+    let time = elapsed.map { " after \($0.seconds.shortDecimal) s" } ?? ""
+    return "Attempt \(number)\(how) failed\(time): \(error)\(wait)"
   }
 }
 

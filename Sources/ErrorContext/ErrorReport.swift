@@ -18,15 +18,23 @@ public struct ErrorReport: Hashable, Sendable {
 
   /// A URI that names the kind of problem: the type base of the options and the category.
   public let type: String
-  /// A short summary of the kind of problem, the same for each of its kind. Never empty.
+  /// A short summary of the kind of problem, the same for each of its kind.
+  ///
+  /// Never empty.
   public let title: String
   /// The HTTP status of the response the report is sent with, if it is.
   public let status: Int?
-  /// What went wrong this time. Never empty; 4,096 bytes at most.
+  /// What went wrong this time.
+  ///
+  /// Never empty; 4,096 bytes at most.
   public let detail: String
-  /// What kind of trouble it is. Never empty.
+  /// What kind of trouble it is.
+  ///
+  /// Never empty.
   public let category: ErrorCategory
-  /// One sentence for the person who uses the program. Never empty; 1,024 bytes at most.
+  /// One sentence for the person who uses the program.
+  ///
+  /// Never empty; 1,024 bytes at most.
   public let userMessage: String
   /// What that person can do about it, most useful first; 8 at most.
   public let suggestedActions: [String]
@@ -42,7 +50,9 @@ public struct ErrorReport: Hashable, Sendable {
   public let errorID: String
   /// The error's type with its module.
   public let errorType: String
-  /// The error's own text, redacted. Never empty; 4,096 bytes at most.
+  /// The error's own text, redacted.
+  ///
+  /// Never empty; 4,096 bytes at most.
   public let errorMessage: String
   /// When the report was made.
   public let occurredAt: WallTime
@@ -77,29 +87,12 @@ public struct ErrorReport: Hashable, Sendable {
     timeline: [TimelineEntry] = [], process: ProcessDetails? = nil,
     download: DownloadDetails? = nil
   ) {
-    if let makeGenerator = options.generator {
-      var generator = makeGenerator()
-      self.init(
-        error, options: options, status: status, timeline: timeline, process: process,
-        download: download, generator: &generator)
-    } else {
-      var generator = SystemRandomNumberGenerator()
-      self.init(
-        error, options: options, status: status, timeline: timeline, process: process,
-        download: download, generator: &generator)
-    }
-  }
-
-  private init(
-    _ error: any Error, options: Options, status: Int?, timeline: [TimelineEntry],
-    process: ProcessDetails?, download: DownloadDetails?,
-    generator: inout some RandomNumberGenerator
-  ) {
     let contextual = ContextScope.addingCurrent(to: error)
     let inner = contextual.underlying
     let facts = ReportFacts(inner, options: options)
     let frames = contextual.frames
     let now = options.now()
+    var generator = options.randomness.makeGenerator()
 
     category = facts.category
     title = facts.title
@@ -109,13 +102,13 @@ public struct ErrorReport: Hashable, Sendable {
     userMessage = facts.userMessage
     suggestedActions = facts.suggestedActions(recommendedQuality: download?.recommendedQuality)
     isRetryable = facts.retryability.isRetryable
-    retryAfter = facts.retryability.retryAfter?.clamped
+    retryAfter = facts.retryability.retryAfter?.inReport
     errorType = facts.type
     errorMessage = facts.message
     causes = facts.causes
     reference = ReportReference.reference(
-      prefix: options.referencePrefix, at: now, using: &generator)
-    errorID = ReportReference.uuid(using: &generator)
+      prefix: options.referencePrefix, at: now, random: generator.next())
+    errorID = ReportReference.uuid(random: (generator.next(), generator.next()))
     fingerprint = Fingerprint.make(
       type: facts.type, category: facts.category.rawValue, message: facts.message,
       causes: facts.causes.map(\.type),

@@ -24,7 +24,9 @@ public protocol ErrorSink: Sendable {
 ///
 /// Sinks are called one after the other in the order added, outside locks. No report is kept here.
 public final class ErrorReporter: Sendable {
-  /// The reporter that everything uses unless given another. It has no sinks until the program adds some.
+  /// The reporter that everything uses unless given another.
+  ///
+  /// It has no sinks until the program adds some.
   public static let shared = ErrorReporter()
 
   private static let isDelivering = TaskLocal<ErrorReporter?>(wrappedValue: nil)
@@ -122,7 +124,9 @@ public final class ErrorReporter: Sendable {
     add(ClosureSink(body: receive))
   }
 
-  /// Removes a sink. A delivery that is under way may still reach it.
+  /// Removes a sink.
+  ///
+  /// A delivery that is under way may still reach it.
   public func remove(_ id: SinkID) {
     state.withLock { state in state.sinks.removeAll { $0.id == id.value } }
   }

@@ -19,7 +19,7 @@ enum Fingerprint {
   /// The text with everything that varies between occurrences replaced by a placeholder.
   static func normalized(_ text: String) -> String {
     var result: [UInt8] = []
-    let bytes = Array(text.utf8.prefix(1024))
+    let bytes = removingMasks(text.utf8.prefix(1024))
     var index = 0
     while index < bytes.count {
       let byte = bytes[index]
@@ -44,6 +44,19 @@ enum Fingerprint {
       }
     }
     return String(decoding: result, as: UTF8.self)
+  }
+
+  /// What was hidden was there or not, long or short: it must not make a difference.
+  private static func removingMasks(_ text: some Sequence<UInt8>) -> [UInt8] {
+    let mask = Array(Redaction.mask.utf8)
+    var result: [UInt8] = []
+    for byte in text {
+      result.append(byte)
+      if byte == mask.last, result.suffix(mask.count).elementsEqual(mask) {
+        result.removeLast(mask.count)
+      }
+    }
+    return result
   }
 
   private static func appendWord(_ word: ArraySlice<UInt8>, to result: inout [UInt8]) {

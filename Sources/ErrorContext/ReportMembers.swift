@@ -5,7 +5,9 @@ protocol ReportPart: Codable, Sendable {
   func write(to sink: inout some MemberSink)
 }
 
-/// Takes the members of one JSON object. A `nil` is left out, except where the name says otherwise.
+/// Takes the members of one JSON object.
+///
+/// A `nil` is left out, except where the name says otherwise.
 protocol MemberSink {
   mutating func member(_ name: String, _ value: String?)
   mutating func member(_ name: String, _ value: Bool?)
@@ -142,10 +144,23 @@ struct MemberReader {
     try container.decodeIfPresent([Value].self, forKey: MemberName(name)) ?? []
   }
 
+  /// A text, clipped again: a report from elsewhere is no larger than one made here.
+  func text(_ name: String, limit: Int) throws -> String? {
+    try optional(name, as: String.self).map { ReportText.printable($0, limit: limit) }
+  }
+
+  func texts(_ name: String, count: Int, limit: Int) throws -> [String] {
+    try list(name, of: String.self).prefix(count).map { ReportText.printable($0, limit: limit) }
+  }
+
+  func category(_ name: String) throws -> ErrorCategory {
+    ReportText.category(ErrorCategory(rawValue: try optional(name) ?? ""))
+  }
+
   func seconds(_ name: String) throws -> Duration? {
     guard let seconds = try optional(name, as: Double.self) else { return nil }
-    // Reports count in nanoseconds; rounding undoes what the way through a binary fraction of a second did.
-    return .nanoseconds(Duration(saturatingSeconds: seconds + 5e-10).nanoseconds)
+    // Half a nanosecond more undoes what the way through a binary fraction of a second did.
+    return Duration(saturatingSeconds: seconds + 5e-10).inReport
   }
 
   func time(_ name: String) throws -> WallTime {
@@ -155,5 +170,17 @@ struct MemberReader {
         forKey: MemberName(name), in: container, debugDescription: "Not an RFC 3339 time in UTC.")
     }
     return time
+  }
+}
+
+extension Duration {
+  /// The duration as precise as a report can say it in seconds and read it back: whole nanoseconds up to 100 days, whole
+  /// seconds up to 2^53, which is the most.
+  var inReport: Duration {
+    let (seconds, attoseconds) = clamped.components
+    if seconds < 100 * 86_400 {
+      return .seconds(seconds) + .nanoseconds(attoseconds / 1_000_000_000)
+    }
+    return .seconds(min(seconds, 1 << 53))
   }
 }

@@ -33,7 +33,9 @@ enum ReportText {
     return printable("\(typeName(of: inner)): \(text)", limit: limit)
   }
 
-  /// The type with its module. Types that are private to a file or local to a function lose the part that names the
+  /// The type with its module.
+  ///
+  /// Types that are private to a file or local to a function lose the part that names the
   /// place in the binary, which changes from build to build.
   static func typeName(of error: any Error) -> String {
     let name = String(reflecting: type(of: error))
@@ -60,6 +62,8 @@ enum ReportText {
 
   /// The text without control characters (a report is read on terminals), tab and line feed excepted, cut to a limit.
   static func printable(_ text: String, limit: Int) -> String {
+    // Cut before it is looked at, with a little more than the limit so that the end is marked as cut.
+    let text = text.utf8.count > limit ? text.prefix(utf8: limit + 4) : text
     let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A }
     if isPlain, text.utf8.count <= limit { return text }
     var bounded = BoundedText(limit: limit)
@@ -71,7 +75,6 @@ enum ReportText {
     for scalar in text.unicodeScalars {
       let isControl = scalar.value < 0x20 || scalar.value == 0x7F
       replaced.append(isControl && scalar != "\n" && scalar != "\t" ? "\u{FFFD}" : scalar)
-      if replaced.count > limit { break }
     }
     bounded.write(String(replaced))
     return bounded.text
@@ -86,11 +89,18 @@ enum ReportText {
     return printable(shown, limit: .max).suffix(characters: 2000, utf8: 8000)
   }
 
-  /// The category with a word that a report can show: printable, 64 bytes at most, never blank.
+  /// The category with a word that a report can show: printable, without secrets, 64 bytes at most, never blank.
   static func category(_ category: ErrorCategory) -> ErrorCategory {
-    let word = printable(category.rawValue, limit: 64)
-    if word == category.rawValue, !isBlank(word) { return category }
-    return isBlank(word) ? .unknown : ErrorCategory(rawValue: word)
+    let word = category.rawValue
+    let isShort = !word.isEmpty && word.utf8.count <= 64
+    let isPlain =
+      isShort
+      && word.utf8.allSatisfy {
+        (0x61...0x7A).contains($0 | 0x20) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "_")
+      }
+    if isPlain { return category }
+    let cleaned = clean(word, limit: 64)
+    return isBlank(cleaned) ? .unknown : ErrorCategory(rawValue: cleaned)
   }
 
   static func isBlank(_ text: String) -> Bool {

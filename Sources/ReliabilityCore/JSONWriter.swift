@@ -57,7 +57,9 @@ package struct JSONWriter: Sendable {
     self.truncationMember = truncationMember
   }
 
-  /// The document. Closes whatever is still open.
+  /// The document.
+  ///
+  /// Closes whatever is still open.
   package consuming func finish() -> [UInt8] {
     skippedDepth = 0
     while depth > 0 { close() }

@@ -4,13 +4,10 @@ public enum Retryability: Hashable, Sendable {
   ///
   /// - Parameter after: How long the other side asked to be left alone, or `nil` when it said nothing and the
   ///   caller's own backoff decides. Never negative.
-  case retryable(after: Duration?)
+  case retryable(after: Duration? = nil)
 
   /// Trying again without a change cannot help.
   case notRetryable
-
-  /// Trying again may help, and the caller's own backoff decides when.
-  public static let retryable = Retryability.retryable(after: nil)
 
   /// Whether trying again may help.
   @inlinable public var isRetryable: Bool {

@@ -27,7 +27,7 @@ extension Classification {
         .fileSystem, .notRetryable, userMessage: "Writing or reading is not permitted there.",
         suggestedActions: ["Check the permissions, or choose another folder."])
     case .fileLocking:
-      self.init(.fileSystem, .retryable)
+      self.init(.fileSystem, .retryable())
     default:
       switch number {
       case 4, 256...511, 512...1023:  // the rest of the ranges Foundation keeps for file errors
@@ -36,7 +36,7 @@ extension Classification {
         // validation, unsupported features, property lists and JSON, archives
         self.init(.validation, .notRetryable)
       case 4096...4224:  // connections to helper processes
-        self.init(.dependency, .retryable)
+        self.init(.dependency, .retryable())
       default:
         return nil
       }

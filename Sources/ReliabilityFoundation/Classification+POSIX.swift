@@ -23,21 +23,22 @@ extension Classification {
       .EIO, .ENXIO, .ENODEV, .EMLINK, .ESPIPE, .ESTALE:
       self.init(.fileSystem, .notRetryable)
     case .EINTR, .ETXTBSY, .ENOLCK, .EDEADLK:
-      self.init(.fileSystem, .retryable)
+      self.init(.fileSystem, .retryable())
     case .EAGAIN, .EBUSY, .EMFILE, .ENFILE, .ENOBUFS, .EUSERS:
-      self.init(.overload, .retryable)
+      self.init(.overload, .retryable())
     case .ENOMEM:
       // The same work needs the same memory: a smaller piece of it may pass, a repetition won't.
       self.init(.memoryExhaustion, .notRetryable)
     case .ECONNRESET, .ECONNREFUSED, .ECONNABORTED, .ETIMEDOUT, .EHOSTUNREACH, .EHOSTDOWN,
       .ENETUNREACH, .ENETDOWN, .ENETRESET, .ENOTCONN, .ESHUTDOWN, .EPIPE, .EADDRINUSE:
-      self.init(.network, .retryable)
+      self.init(.network, .retryable())
     case .EADDRNOTAVAIL, .EAFNOSUPPORT, .EPROTONOSUPPORT, .EPROTOTYPE, .EMSGSIZE, .EPROTO,
       .EISCONN, .EDESTADDRREQ:
       self.init(.network, .notRetryable)
     case .ECHILD, .ESRCH, .ENOEXEC:
       self.init(.process, .notRetryable)
-    case .EINVAL, .E2BIG, .EBADF, .EDOM, .ERANGE, .EILSEQ, .EOVERFLOW, .EOPNOTSUPP, .ENOSYS, .ENOTTY,
+    case .EINVAL, .E2BIG, .EBADF, .EDOM, .ERANGE, .EILSEQ, .EOVERFLOW, .EOPNOTSUPP, .ENOSYS,
+      .ENOTTY,
       .EFAULT:
       self.init(.validation, .notRetryable)
     default:

@@ -11,7 +11,7 @@ extension Classification {
     case -999, -1012:  // cancelled, userCancelledAuthentication
       self = .cancelled
     case -1001:  // timedOut
-      self.init(.timeout, .retryable)
+      self.init(.timeout, .retryable())
     case -1003,  // cannotFindHost
       -1004,  // cannotConnectToHost
       -1005,  // networkConnectionLost
@@ -20,13 +20,13 @@ extension Classification {
       -1018,  // internationalRoamingOff
       -1019,  // callIsActive
       -1020:  // dataNotAllowed
-      self.init(.network, .retryable)
+      self.init(.network, .retryable())
     case -1011,  // badServerResponse
       -1014,  // zeroByteResource
       -1008,  // resourceUnavailable
       -997,  // backgroundSessionWasDisconnected
       -996:  // backgroundSessionInUseByAnotherProcess
-      self.init(.dependency, .retryable)
+      self.init(.dependency, .retryable())
     case -1015, -1016, -1017:  // cannotDecodeRawData, cannotDecodeContentData, cannotParseResponse
       self.init(.dependency, .notRetryable)
     case -1000,  // badURL
@@ -57,7 +57,7 @@ extension Classification {
 
   private static func transferFailure(_ code: Int) -> Classification {
     switch code {
-    case -2000, -1021: Classification(.network, .retryable)
+    case -2000, -1021: Classification(.network, .retryable())
     case -3006, -3007: Classification(.dependency, .notRetryable)
     case -995: Classification(.validation, .notRetryable)
     default: Classification(.fileSystem, .notRetryable)

@@ -32,7 +32,9 @@ extension Date {
 }
 
 extension URL: ContextValueConvertible {
-  /// Private unless marked. A report shows a public one without user info, query and fragment.
+  /// Private unless marked.
+  ///
+  /// A report shows a public one without user info, query and fragment.
   public var contextValue: ContextValue { ContextValue(absoluteString, isPublic: false) }
 }
 

@@ -16,7 +16,8 @@ extension ErrorClassifier {
 
   /// The built-in rules and Foundation's, independent of what is installed.
   ///
-  ///     let policy = ErrorReport.Options(classifier: .foundation)
+  ///     var options = ErrorReport.Options()
+  ///     options.classifier = .foundation
   public static let foundation = ErrorClassifier(foundationRules)
 
   /// Teaches ``ErrorContext/ErrorClassifier/default`` about Foundation's errors.
@@ -41,7 +42,7 @@ struct FoundationFailure {
   let code: Int
   let causes: [any Error]
   private let userInfo: [String: Any]
-  private let localizedDescription: String
+  private let error: NSError
 
   enum Domain: String {
     case url = "NSURLErrorDomain"
@@ -56,7 +57,7 @@ struct FoundationFailure {
     self.domain = known
     code = bridged.code
     userInfo = bridged.userInfo
-    localizedDescription = bridged.localizedDescription
+    self.error = bridged
     var causes: [any Error] = []
     if let underlying = userInfo[NSUnderlyingErrorKey] as? any Error { causes.append(underlying) }
     causes += userInfo["NSMultipleUnderlyingErrorsKey"] as? [any Error] ?? []
@@ -72,8 +73,12 @@ struct FoundationFailure {
   }
 
   /// The localized description, domain and code, and the URL that failed.
+  ///
+  /// Foundation traps when it describes a POSIX error whose number no `Int32` holds; such an error keeps its domain and
+  /// code.
   var message: String {
-    var text = localizedDescription
+    let isDescribable = domain != .posix || Int32(exactly: code) != nil
+    var text = isDescribable ? error.localizedDescription : "Unknown error"
     let mark = "\(domain.rawValue) \(code)"
     if !text.contains(mark) { text += " (\(mark))" }
     let url =

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Runs finite disk calls on threads of its own, so that none ever blocks the cooperative pool.
 ///
 /// A handful of threads, started when first needed, take jobs in order. More would not help: a disk serves few
@@ -42,8 +44,8 @@ package final class DiskExecutor: Sendable {
     _ body: @escaping @Sendable () throws(E) -> sending R
   ) async throws(E) -> sending R {
     let job = BodyJob(body)
-    await unsafe withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-      unsafe job.continuation = continuation
+    await withCheckedContinuation { continuation in
+      job.continuation = continuation
       queue.enqueue(job)
     }
     return try job.takeResult()
@@ -54,16 +56,22 @@ package final class DiskExecutor: Sendable {
 ///
 /// Unchecked: the fields are written by the task before the job is queued, then by the one thread that runs it,
 /// and read by the task after it was resumed. The queue's lock and the continuation order the three.
-@safe private final class BodyJob<R: ~Copyable, E: Error>: Job, @unchecked Sendable {
+private final class BodyJob<R: ~Copyable, E: Error>: Job, @unchecked Sendable {
   private var body: (@Sendable () throws(E) -> sending R)?
   private var result: Result<R, E>?
-  var continuation: UnsafeContinuation<Void, Never>?
+  /// Orders the result's two sides.
+  ///
+  /// The continuation does too, but when it is resumed before the task waits, the thread sanitizer can't
+  /// see it.
+  private let isFinished = Atomic<Bool>(false)
+  var continuation: CheckedContinuation<Void, Never>?
 
   init(_ body: @escaping @Sendable () throws(E) -> sending R) { self.body = body }
 
   override func run() {
     finish()
-    unsafe continuation?.resume()
+    isFinished.store(true, ordering: .releasing)
+    continuation?.resume()
   }
 
   /// Runs the body and lets it go, before the task continues: what the body holds must not outlive the call.
@@ -77,7 +85,9 @@ package final class DiskExecutor: Sendable {
   }
 
   func takeResult() throws(E) -> sending R {
-    guard let result = result.take() else { preconditionFailure("a job was resumed unfinished") }
+    guard isFinished.load(ordering: .acquiring), let result = result.take() else {
+      preconditionFailure("a job was resumed unfinished")
+    }
     return try result.get()
   }
 }

@@ -45,7 +45,7 @@ public struct SystemCallError: ClassifiedError, Hashable {
     switch number {
     case .interrupted, .inputOutput, .wouldBlock, .noMemory, .tooManyOpenFiles,
       .tooManyOpenFilesInSystem, .busy, .noLocks, .staleHandle, .timedOut:
-      .retryable
+      .retryable()
     default: .notRetryable
     }
   }

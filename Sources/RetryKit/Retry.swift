@@ -68,8 +68,11 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
 }
 
 /// What there is to do before the first attempt: for most policies nothing.
+///
+/// - Returns: When the attempt began, as the time since ``RetrySettings/origin``. Not as an instant: the layout of
+///   `ContinuousClock.Instant` is the system library's own, and one that lives across the attempt costs each call 12 ns.
 @inline(__always) @inlinable
-func startRetry(_ settings: RetrySettings?) -> ContinuousClock.Instant? {
+func startRetry(_ settings: RetrySettings?) -> Duration? {
   guard let settings, settings.hasWorkAtStart else { return nil }
   return settings.start()
 }
@@ -77,7 +80,7 @@ func startRetry(_ settings: RetrySettings?) -> ContinuousClock.Instant? {
 /// The cold part of `retry`: everything after the first failure.
 @inline(never) @usableFromInline
 nonisolated(nonsending) func retryAgain<Result: ~Copyable>(
-  _ settings: RetrySettings?, _ isIdempotent: Bool, _ started: ContinuousClock.Instant?,
+  _ settings: RetrySettings?, _ isIdempotent: Bool, _ started: Duration?,
   after firstError: any Error,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {

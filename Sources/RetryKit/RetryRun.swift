@@ -12,7 +12,8 @@ internal import ReliabilityCore
   private var machine: RetryStateMachine
   private var attemptStarted: ContinuousClock.Instant?
 
-  init(_ settings: RetrySettings?, isIdempotent: Bool, started: ContinuousClock.Instant?) {
+  init(_ settings: RetrySettings?, isIdempotent: Bool, started: Duration?) {
+    let started = started.map { RetrySettings.origin.advanced(by: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
     attemptStarted = started
@@ -92,11 +93,11 @@ internal import ReliabilityCore
       case .error(let error):
         AttemptRecord(
           number: attempt, failure: error, category: category ?? .unknown,
-          elapsed: elapsed ?? .zero, delay: delay)
+          elapsed: elapsed, delay: delay)
       case .refusedResult:
         AttemptRecord(
           number: attempt, error: "the result was refused", category: .unknown, at: .now,
-          elapsed: elapsed ?? .zero, delay: delay)
+          elapsed: elapsed, delay: delay)
       }
     AttemptJournal.record(record)
   }

@@ -17,6 +17,9 @@ internal import ReliabilityCore
     var clock: any TimeSource = ContinuousClock()
   }
 
+  /// Any instant, to count from.
+  static let origin = ContinuousClock.now
+
   let values: Values
 
   /// Whether there is anything to do before the first attempt.
@@ -30,9 +33,9 @@ internal import ReliabilityCore
   }
 
   /// Pays into the budget and reads the clock, where the policy needs it.
-  @usableFromInline func start() -> ContinuousClock.Instant? {
+  @usableFromInline func start() -> Duration? {
     values.budget?.deposit()
-    return isTimed ? values.clock.now : nil
+    return isTimed ? Self.origin.duration(to: values.clock.now) : nil
   }
 }
 

@@ -16,7 +16,7 @@ struct RetryStateMachine {
     /// What ``RetryPolicy/shouldRetry`` said.
     var opinion: Bool?
 
-    static let refusedResult = Failure(category: nil, retryability: .retryable, opinion: nil)
+    static let refusedResult = Failure(category: nil, retryability: .retryable(), opinion: nil)
   }
 
   /// The attempt that is running, from 1.

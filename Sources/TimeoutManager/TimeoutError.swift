@@ -5,7 +5,7 @@
 ///     } catch let error as TimeoutError {
 ///       print("gave up after \(error.elapsed)")
 ///     }
-public struct TimeoutError: ClassifiedError {
+public struct TimeoutError: ClassifiedError, ErrorWithCauses {
   /// Which limit it was.
   public struct Kind: RawRepresentable, Hashable, Sendable {
     /// The word for the limit, as it appears in reports.
@@ -57,11 +57,14 @@ public struct TimeoutError: ClassifiedError {
     self.cause = cause
   }
 
+  /// The cause, when there is one.
+  public var causes: [any Error] { cause.map { [$0] } ?? [] }
+
   /// Always ``ErrorCategory/timeout``.
   public var category: ErrorCategory { .timeout }
 
   /// Retryable: the next attempt may be faster.
-  public var retryability: Retryability { .retryable }
+  public var retryability: Retryability { .retryable() }
 
   /// Says which limit passed.
   public var userMessage: String? {

@@ -62,7 +62,7 @@ import Testing
     _ scenario: Scenario, fault: FaultyFileSystem.Fault, mustSucceed: Bool = false,
     checkMode: Bool = true
   ) throws -> Bool {
-    let scratch = ScratchDirectory()
+    let scratch = ScratchDirectory(inMemory: true)
     if scenario.existing { try scratch.write("old content", to: "target", mode: 0o600) }
     let disk = FaultyFileSystem(fault, writeLimit: scenario.writeLimit)
     let old = scratch.read("target")
@@ -101,7 +101,7 @@ import Testing
         scratch.file("target"), with: bytes("new"), fileSystem: disk.fileSystem)
     }
     #expect(error?.code == .syncFailed)
-    #expect(error?.retryability == .retryable)
+    #expect(error?.retryability == .retryable())
     #expect(disk.calls.count(where: { $0 == "fsync" }) == 1)
     #expect(!disk.calls.contains("rename"))
     #expect(scratch.read("target") == "old")

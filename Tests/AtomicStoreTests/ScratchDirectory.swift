@@ -12,8 +12,12 @@ import ReliabilityIO
 final class ScratchDirectory: Sendable {
   let path: String
 
-  init() {
-    var template = Array("/tmp/reliability-store-XXXXXX".utf8CString)
+  /// - Parameter inMemory: Whether memory will do where the system has a file system in it: for tests that save
+  ///   thousands of times and are not about the disk.
+  init(inMemory: Bool = false) {
+    let useMemory = unsafe inMemory && access("/dev/shm", W_OK) == 0
+    let parent = useMemory ? "/dev/shm" : "/tmp"
+    var template = Array("\(parent)/reliability-store-XXXXXX".utf8CString)
     precondition(unsafe mkdtemp(&template) != nil, "no scratch directory")
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }

@@ -32,7 +32,7 @@ import Testing
     #expect(full.suggestedActions.first?.contains("space") == true)
     let device = StoreError(
       .syncFailed, path: "a", cause: SystemCallError(.inputOutput, call: "fsync", path: "b"))
-    #expect(device.retryability == .retryable)
+    #expect(device.retryability == .retryable())
     #expect(device.category == .fileSystem)
     #expect("\(device)".contains("fsync b: ") && "\(device)".contains("(EIO)"))
   }

@@ -22,7 +22,7 @@ import Testing
   func timeoutCausedByCancellation() {
     struct Timeout: ClassifiedError, ErrorWithCauses {
       var category: ErrorCategory { .timeout }
-      var retryability: Retryability { .retryable }
+      var retryability: Retryability { .retryable() }
       var causes: [any Error] { [CancellationError()] }
     }
     #expect(!ErrorClassifier().isCancellation(Timeout()))
@@ -45,7 +45,7 @@ import Testing
     "A rule for the type wins over what the error says itself, which wins over rules for any error")
   func precedence() {
     let open = ErrorClassifier.Rule("any") { _ in Classification(.process, .notRetryable) }
-    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable) }
+    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable()) }
     #expect(ErrorClassifier([open]).classify(Classified()).category == .database)
     #expect(ErrorClassifier([open]).classify(Plain()).category == .process)
     #expect(ErrorClassifier([open, typed]).classify(Classified()).category == .payment)
@@ -53,9 +53,9 @@ import Testing
 
   @Test("The newest rule for any error answers first, and one that declines passes the error on")
   func newestFirst() {
-    let first = ErrorClassifier.Rule("first") { _ in Classification(.network, .retryable) }
+    let first = ErrorClassifier.Rule("first") { _ in Classification(.network, .retryable()) }
     let second = ErrorClassifier.Rule("second") { error in
-      (error as? Plain)?.number == 1 ? Classification(.timeout, .retryable) : nil
+      (error as? Plain)?.number == 1 ? Classification(.timeout, .retryable()) : nil
     }
     let classifier = ErrorClassifier([first]).adding([second])
     #expect(classifier.classify(Plain(number: 1)).category == .timeout)
@@ -64,7 +64,7 @@ import Testing
 
   @Test("A rule takes the place of the one with its name")
   func sameName() {
-    let old = ErrorClassifier.Rule("rule") { _ in Classification(.network, .retryable) }
+    let old = ErrorClassifier.Rule("rule") { _ in Classification(.network, .retryable()) }
     let new = ErrorClassifier.Rule("rule") { _ in nil }
     #expect(ErrorClassifier([old]).adding([new]).classify(Plain()) == .unknown)
   }
@@ -84,7 +84,7 @@ import Testing
     let classifier = ErrorClassifier()
     let soon = Classified(category: .network, retryability: .retryable(after: .seconds(1)))
     let late = Classified(category: .timeout, retryability: .retryable(after: .seconds(9)))
-    let open = Classified(category: .timeout, retryability: .retryable)
+    let open = Classified(category: .timeout, retryability: .retryable())
     let never = Classified(category: .validation)
     func classify(_ causes: any Error...) -> Classification {
       classifier.classify(Group(causes: causes))
@@ -114,7 +114,7 @@ import Testing
       for _ in 0..<20 {
         group.addTask {
           ErrorClassifier.install([
-            .init(Foreign.self) { _ in Classification(.overload, .retryable) }
+            .init(Foreign.self) { _ in Classification(.overload, .retryable()) }
           ])
         }
       }

@@ -4,7 +4,7 @@ import Testing
 
 /// Whatever the error: a report is complete, bounded, valid, and comes back from a decoder as it was.
 @Suite struct ErrorReportPropertyTests {
-  @Test("No report has an empty title, detail or category, whatever the error", arguments: 0..<400)
+  @Test("No report has an empty title, detail or category, whatever the error", arguments: 0..<150)
   func neverEmpty(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let error = hostileError(&random, depth: 0)
@@ -24,7 +24,7 @@ import Testing
 
   @Test(
     "JSON stays within every limit and is valid; the whole is at most 512 KiB through Codable",
-    arguments: 0..<120)
+    arguments: 0..<60)
   func bounded(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let report = hostileReport(hostileError(&random, depth: 0), &random)
@@ -43,7 +43,7 @@ import Testing
 
   @Test(
     "The writer and Codable produce the same members, and both decode to the same report",
-    arguments: 0..<120)
+    arguments: 0..<60)
   func roundTrip(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let report = hostileReport(hostileError(&random, depth: 0), &random)

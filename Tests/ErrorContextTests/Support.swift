@@ -1,21 +1,6 @@
 import ErrorContext
 import Foundation
 
-/// A small seeded generator (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
-
 struct Plain: Error, Equatable {
   var number = 0
 }
@@ -40,7 +25,7 @@ extension ErrorReport.Options {
   static var fixed: ErrorReport.Options {
     var options = ErrorReport.Options()
     options.wallTime = { WallTime(secondsSince1970: 1_736_951_422) }
-    options.generator = { SeededGenerator(seed: 1) }
+    options.randomness = .seeded(1)
     return options
   }
 }

@@ -11,7 +11,7 @@ import Testing
       }
     }
     let line: UInt = #line - 4
-    let contextual = try #require(contextual(work))
+    let contextual = try #require(leaving(work))
     #expect(contextual.underlying as? Plain == Plain(number: 1))
     #expect(contextual.frames.map(\.name) == ["inner", "outer"])
     #expect(
@@ -79,7 +79,7 @@ import Testing
     let inner = Classified(
       category: .network, retryability: .retryable(after: .seconds(4)), userMessage: "Down.",
       suggestedActions: ["Wait."])
-    let error = contextual { try withErrorContext("a") { throw inner } }
+    let error = leaving { try withErrorContext("a") { throw inner } }
     #expect(error?.category == .network)
     #expect(error?.retryability == .retryable(after: .seconds(4)))
     #expect(error?.userMessage == "Down.")
@@ -90,7 +90,7 @@ import Testing
   @Test("underlying(as:) looks through contexts and causes, to concrete types and protocols")
   func underlying() throws {
     let deep = Group(causes: [Plain(number: 1), Group(causes: [Classified()])])
-    let error: any Error = try #require(contextual { try withErrorContext("a") { throw deep } })
+    let error: any Error = try #require(leaving { try withErrorContext("a") { throw deep } })
     #expect(error.underlying(as: Group.self)?.causes.count == 2)
     #expect(error.underlying(as: Plain.self) == Plain(number: 1))
     #expect(error.underlying(as: Classified.self) != nil)
@@ -105,7 +105,7 @@ import Testing
     #expect(!AttemptJournal.isActive)
     AttemptJournal.record(attempt(0))
     let error = try #require(
-      contextual {
+      leaving {
         try withErrorContext("outer") {
           try withErrorContext("inner") {
             #expect(AttemptJournal.isActive)
@@ -120,7 +120,7 @@ import Testing
 
   @Test("Attempts of a context that ended well do not show in a later failure")
   func attemptsOfSuccess() {
-    let error = contextual {
+    let error = leaving {
       try withErrorContext("outer") {
         withErrorContext("inner") { AttemptJournal.record(attempt(1)) }
         throw Plain()
@@ -134,7 +134,7 @@ import Testing
   )
   func breadcrumbs() throws {
     let error = try #require(
-      contextual {
+      leaving {
         try withErrorContext("outer") {
           breadcrumb("begin")
           withErrorContext("inner") { for step in 0..<100 { breadcrumb("step \(step)") } }
@@ -199,7 +199,7 @@ import Testing
       elapsed: .seconds(1))
   }
 
-  private func contextual(_ body: () throws -> Void) -> ContextualError? {
+  private func leaving(_ body: () throws -> Void) -> ContextualError? {
     do {
       try body()
       return nil

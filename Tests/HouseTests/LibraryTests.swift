@@ -6,6 +6,7 @@ import Testing
     for file in try SourceTree.swiftFiles("Sources") {
       let statements = file.text.split(separator: "\n")
         .filter { $0.firstMatch(of: /^\s*(print|debugPrint|dump|NSLog)\(/) != nil }
+        .filter { !$0.contains("to: &") }
       #expect(statements.isEmpty, "\(file.path)")
     }
   }
@@ -15,7 +16,8 @@ import Testing
     let words = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]
     for folder in ["Sources", "Tests", "Examples", "Benchmarks"] {
       for file in try SourceTree.swiftFiles(folder) {
-        for word in words { #expect(!file.text.contains(word), "\(file.path)") }
+        let found = file.text.split { !$0.isLetter }.filter { words.contains(String($0)) }
+        #expect(found.isEmpty, "\(file.path)")
       }
     }
   }

@@ -33,7 +33,11 @@ import Testing
   func unknownCode() {
     #expect(classifier.classify(url(-42)) == .unknown)
     #expect(classifier.classify(NSError(domain: "Other", code: -1001)) == .unknown)
-    #expect(classifier.classify(NSError(domain: NSPOSIXErrorDomain, code: .max)) == .unknown)
+    let monster = NSError(domain: NSPOSIXErrorDomain, code: .max)
+    #expect(classifier.classify(monster) == .unknown)
+    var options = ErrorReport.Options()
+    options.classifier = classifier
+    #expect(ErrorReport(monster, options: options).detail.contains("NSPOSIXErrorDomain"))
   }
 
   @Test("Every documented URL error has an answer")

@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func whatMayPassByItselfIsRetried() {
-    #expect(SystemCallError(.inputOutput, call: "read", path: "").retryability == .retryable)
+    #expect(SystemCallError(.inputOutput, call: "read", path: "").retryability == .retryable())
     #expect(SystemCallError(.tooManyOpenFiles, call: "open", path: "").category == .overload)
     #expect(SystemCallError(.noMemory, call: "open", path: "").category == .memoryExhaustion)
     #expect(SystemCallError(.timedOut, call: "open", path: "").category == .timeout)

@@ -178,7 +178,7 @@ import Testing
     let story = await story(policy) { attempt in
       do {
         try withErrorContext("body") {
-          throw Classified(retryability: attempt == 1 ? .retryable : .notRetryable)
+          throw Classified(retryability: attempt == 1 ? .retryable() : .notRetryable)
         }
         return nil
       } catch {

@@ -38,7 +38,7 @@ import TimeoutManager
     #expect(error.elapsed == .seconds(10))
     #expect(error.cause == nil)
     #expect(error.category == .timeout)
-    #expect(error.retryability == .retryable)
+    #expect(error.retryability == .retryable())
     #expect(clock.scheduledCount == 0)
   }
 

@@ -18,3 +18,6 @@ uint64_t creliability_allocation_count(void);
 
 /// Bytes that the program holds from malloc, over all arenas; -1 where that cannot be asked.
 int64_t creliability_heap_bytes(void);
+
+/// Gives free memory back to the system where malloc can, so that what stays resident is in use.
+void creliability_heap_trim(void);

@@ -2,8 +2,8 @@
 
 #include <stdint.h>
 
-#include "io.h"
 #include "stripe.h"
+#include "io.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell
 // (macros with arguments, variadic functions). No logic lives here.
