@@ -1,4 +1,4 @@
-internal import ReliabilityCore
+internal import Reliability
 
 /// What can be wrong with an answer that HTTP itself has no objection to.
 struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
@@ -25,7 +25,7 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
 
   var causes: [any Error] { cause.map { [$0] } ?? [] }
   var category: ErrorCategory { .network }
-  var retryability: Retryability { .retryable }
+  var retryability: Retryability { .retryable() }
 
   var userMessage: String? {
     switch code {

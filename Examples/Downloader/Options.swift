@@ -1,4 +1,4 @@
-internal import ReliabilityCore
+internal import Reliability
 internal import ReliabilityExampleSupport
 
 /// What the command line asks for.

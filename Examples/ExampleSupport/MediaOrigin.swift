@@ -1,4 +1,4 @@
-internal import ReliabilityCore
+internal import Reliability
 internal import Synchronization
 
 /// A server that offers sound files and misbehaves on purpose, the same way every time.

@@ -49,8 +49,8 @@ public struct Terminal: Sendable {
   public func write(_ text: String) {
     var text = text
     text.withUTF8 { bytes in
-      var rest = unsafe UnsafeRawBufferPointer(bytes)
-      while let base = unsafe rest.baseAddress, unsafe !rest.isEmpty {
+      var rest = UnsafeRawBufferPointer(bytes)
+      while let base = rest.baseAddress, unsafe !rest.isEmpty {
         let count = unsafe systemWrite(descriptor, base, rest.count)
         if count > 0 {
           unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])

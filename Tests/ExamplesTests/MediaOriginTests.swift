@@ -1,4 +1,4 @@
-import ReliabilityCore
+import Reliability
 import Testing
 
 @testable import ReliabilityExampleSupport
