@@ -84,7 +84,8 @@ let package = Package(
       .testTarget(
         name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting"]),
       .testTarget(
-        name: "ExamplesTests", dependencies: ["ReliabilityExampleSupport", "ReliabilityDownloader"]),
+        name: "ExamplesTests",
+        dependencies: ["Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader"]),
       .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
     ]
 )

@@ -1,0 +1,80 @@
+internal import Reliability
+internal import ReliabilityExampleSupport
+
+/// What the command line asks for.
+struct Options {
+  var urls: [String] = []
+  var from: String?
+  var isDemo = false
+  var output: String?
+  var workers = 4
+  var attempts: Int
+  var timeout: Duration
+  var stall: Duration
+  var backoff: Duration
+  var checksums: [(url: String, digest: String)] = []
+  var isJSON = false
+  var isQuiet = false
+  var showsHelp = false
+
+  static let grammar = CommandLineGrammar(
+    usage: ["downloader [URL …] [options]", "downloader demo [options]"],
+    summary: """
+      Downloads files over HTTP: tries again what can be tried again, resumes what broke off, verifies
+      length and checksum, and publishes each file whole or not at all. Without a URL it runs the demo,
+      against a server of its own that misbehaves on purpose.
+      """,
+    options: [
+      .value("from", "FILE", "read further URLs from a file, one a line; - is standard input"),
+      .value("output", "DIR", "where the files go (default: here; the demo: a temporary place)"),
+      .value("workers", "N", "how many files at once, 1 to 64 (default 4)"),
+      .value(
+        "attempts", "N", "how often to try each file in all, 1 to 100 (default 3; the demo: 4)"),
+      .value("timeout", "S", "seconds an attempt may take (default 3600; the demo: 5)"),
+      .value("stall", "S", "seconds an attempt may go without a byte (default 30; the demo: 1)"),
+      .value("checksum", "URL=SHA256", "what a file must be; may be repeated"),
+      .flag("json", "end with one line of JSON on standard output, all else on standard error"),
+      .flag("quiet", "show only what went wrong"),
+    ],
+    epilogue: """
+      Leaves with 0 when all is well, 1 when a file failed or could not be written, 2 for a wrong
+      option or URL, 130 after Ctrl-C.
+      """)
+
+  /// Reads a command line.
+  ///
+  /// - Parameter arguments: The arguments without the program's name.
+  /// - Throws: `UsageError` with one line that names the option and says what is allowed.
+  init(_ arguments: [String]) throws(UsageError) {
+    let line = try Self.grammar.parse(arguments)
+    showsHelp = line.flag("help")
+    isJSON = line.flag("json")
+    isQuiet = line.flag("quiet")
+    from = try line.text("from")
+    output = try line.text("output")
+    isDemo = line.operands.first == "demo" || (line.operands.isEmpty && from == nil)
+    urls = line.operands
+    if line.operands.first == "demo" { urls.removeFirst() }
+    if isDemo, let extra = urls.first {
+      throw UsageError("the demo takes no URL, but \(extra.quotedForDisplay) was given")
+    }
+    if isDemo, from != nil { throw UsageError("the demo takes no --from") }
+    workers = try line.integer("workers", in: 1...64) ?? 4
+    attempts = try line.integer("attempts", in: 1...100) ?? (isDemo ? 4 : 3)
+    timeout = try line.seconds("timeout", in: 0.001...31_536_000) ?? .seconds(isDemo ? 5 : 3600)
+    stall = try line.seconds("stall", in: 0.001...31_536_000) ?? .seconds(isDemo ? 1 : 30)
+    backoff = isDemo ? .milliseconds(100) : .seconds(1)
+    for text in line.all("checksum") {
+      // An address may contain "=" too; the digest can't.
+      guard let equals = text.lastIndex(of: "=") else {
+        throw UsageError("--checksum must be URL=SHA256, not \(text.quotedForDisplay)")
+      }
+      let digest = text[text.index(after: equals)...]
+      guard SHA256.isHexadecimal(digest) else {
+        throw UsageError(
+          "--checksum needs 64 hexadecimal digits after the last =, not \(digest.quotedForDisplay)")
+      }
+      checksums.append((String(text[..<equals]), digest.lowercased()))
+    }
+  }
+}

@@ -1,1 +1,0 @@
-// The programs share this module.

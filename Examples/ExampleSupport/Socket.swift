@@ -1,0 +1,227 @@
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// A system call on a socket that failed.
+public struct SocketError: Error, Hashable, CustomStringConvertible {
+  /// The call, such as `bind`.
+  public let call: String
+  /// The error number it left.
+  public let number: Int32
+
+  /// The call and the system's text for the number.
+  public var description: String {
+    let text = unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
+    return "\(call): \(text)"
+  }
+
+  static func last(_ call: String) -> SocketError { SocketError(call: call, number: errno) }
+}
+
+/// A TCP socket on the loopback interface: the few calls the server needs, each retried when a signal interrupts it.
+///
+/// Blocking on purpose: every connection has a thread of its own, outside the cooperative pool.
+struct Socket: Sendable {
+  let descriptor: Int32
+
+  #if canImport(Glibc)
+    private static let stream = Int32(SOCK_STREAM.rawValue)
+  #else
+    private static let stream = SOCK_STREAM
+  #endif
+
+  #if canImport(Darwin)
+    private static let sendFlags: Int32 = 0
+    private static let peerClosed = Int16(0)
+  #else
+    private static let sendFlags = Int32(MSG_NOSIGNAL)
+    // POLLRDHUP, which the C library shows to those who ask for GNU extensions only.
+    private static let peerClosed = Int16(0x2000)
+  #endif
+
+  /// Listens on 127.0.0.1.
+  ///
+  /// - Parameter port: The port, or zero for any free one.
+  static func listen(port: UInt16) throws(SocketError) -> Socket {
+    let socket = Socket(descriptor: socketDescriptor())
+    guard socket.descriptor >= 0 else { throw .last("socket") }
+    do throws(SocketError) {
+      try socket.set(SO_REUSEADDR, to: 1)
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_port = port.bigEndian
+      address.sin_addr = in_addr(s_addr: UInt32(0x7f00_0001).bigEndian)
+      let bound = unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe bind(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+      guard bound == 0 else { throw .last("bind") }
+      guard systemListen(socket.descriptor, 128) == 0 else { throw .last("listen") }
+      return socket
+    } catch {
+      socket.close()
+      throw error
+    }
+  }
+
+  private static func socketDescriptor() -> Int32 {
+    #if canImport(Darwin)
+      socket(AF_INET, stream, 0)
+    #else
+      socket(AF_INET, stream | Int32(SOCK_CLOEXEC.rawValue), 0)
+    #endif
+  }
+
+  /// The port the socket is bound to.
+  var port: UInt16 {
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &length)
+      }
+    }
+    return result == 0 ? UInt16(bigEndian: address.sin_port) : 0
+  }
+
+  /// The next connection, or `nil` once ``shutDown()`` was called.
+  func accept() -> Socket? {
+    while true {
+      let accepted = systemAccept(descriptor)
+      if accepted >= 0 {
+        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
+        let socket = Socket(descriptor: accepted)
+        #if canImport(Darwin)
+          try? socket.set(SO_NOSIGPIPE, to: 1)
+        #endif
+        // Answers are written in one piece where possible; what is small must not wait for what comes next.
+        var one: Int32 = 1
+        _ = unsafe setsockopt(
+          accepted, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+        return socket
+      }
+      switch errno {
+      case EINTR, ECONNABORTED: continue
+      case EMFILE, ENFILE, ENOBUFS, ENOMEM: usleep(10_000)
+      default: return nil
+      }
+    }
+  }
+
+  private func set(_ option: Int32, to value: Int32) throws(SocketError) {
+    var value = value
+    let size = socklen_t(MemoryLayout<Int32>.size)
+    guard unsafe setsockopt(descriptor, SOL_SOCKET, option, &value, size) == 0 else {
+      throw .last("setsockopt")
+    }
+  }
+
+  /// Limits how long one send or receive may block.
+  func setTimeout(seconds: Int) {
+    var time = timeval()
+    time.tv_sec = seconds
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size)
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)
+  }
+
+  /// Reads what is there, up to the buffer's size.
+  ///
+  /// - Returns: The number of bytes; zero at the end, at an error and after the time limit.
+  func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    while true {
+      let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
+      if count >= 0 { return count }
+      if errno != EINTR { return 0 }
+    }
+  }
+
+  /// Writes everything.
+  ///
+  /// - Returns: Whether the other side took it all in time.
+  func send(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var rest = unsafe bytes
+    while let base = rest.baseAddress, unsafe !rest.isEmpty {
+      let count = unsafe systemSend(descriptor, base, rest.count, Self.sendFlags)
+      if count < 0 {
+        if errno == EINTR { continue }
+        return false
+      }
+      unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+    return true
+  }
+
+  /// Waits, but no longer than the peer is there.
+  ///
+  /// - Returns: Whether the time passed with the peer still there.
+  func wait(for duration: Duration) -> Bool {
+    let clock = ContinuousClock()
+    let end = clock.now.advanced(by: duration)
+    while true {
+      let left = clock.now.duration(to: end)
+      guard left > .zero else { return true }
+      let milliseconds = left / .milliseconds(1)
+      var entry = pollfd(descriptor: descriptor, events: Self.peerClosed)
+      let result = unsafe poll(&entry, 1, Int32(min(milliseconds.rounded(.up), 60_000)))
+      if result > 0 || (result < 0 && errno != EINTR) { return false }
+    }
+  }
+
+  /// Wakes every thread that is blocked on the socket.
+  ///
+  /// It still has to be closed.
+  func shutDown() {
+    _ = shutdown(descriptor, Int32(SHUT_RDWR))
+  }
+
+  /// Tells the peer that nothing more comes and drops, for a moment, what it still sends, so that the last answer is
+  /// not lost to a reset.
+  func finishSending() {
+    _ = shutdown(descriptor, Int32(SHUT_WR))
+    setTimeout(seconds: 1)
+    unsafe withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 1) { buffer in
+      var drained = 0
+      while drained < 1 << 20 {
+        let count = unsafe receive(into: buffer)
+        if count == 0 { return }
+        drained += count
+      }
+    }
+  }
+
+  func close() {
+    _ = systemClose(descriptor)
+  }
+
+  /// Closes with a reset (RST) instead of the orderly end, as a crashed peer or a middlebox does.
+  func reset() {
+    var option = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    close()
+  }
+}
+
+extension pollfd {
+  fileprivate init(descriptor: Int32, events: Int16) {
+    self.init(fd: descriptor, events: events, revents: 0)
+  }
+}
+
+// The members of `Socket` hide the C functions of the same names.
+private func systemListen(_ descriptor: Int32, _ backlog: Int32) -> Int32 {
+  listen(descriptor, backlog)
+}
+private func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
+private func systemSend(
+  _ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int, _ flags: Int32
+) -> Int {
+  unsafe send(descriptor, bytes, count, flags)
+}
+private func systemAccept(_ descriptor: Int32) -> Int32 { accept(descriptor, nil, nil) }

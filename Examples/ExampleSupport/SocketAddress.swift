@@ -1,0 +1,90 @@
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// An address a socket can connect to, of either version of the protocol.
+struct SocketAddress {
+  let family: Int32
+  let bytes: [UInt8]
+
+  /// Looks a host up.
+  ///
+  /// Blocks until the resolver answers.
+  ///
+  /// - Throws: ``HTTPFetch/Failure/unknownHost(_:)``.
+  static func all(host: String, port: UInt16) throws(HTTPFetch.Failure) -> [SocketAddress] {
+    var hints = unsafe addrinfo()
+    #if canImport(Glibc)
+      unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #else
+      unsafe hints.ai_socktype = SOCK_STREAM
+    #endif
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
+    guard status == 0 else {
+      throw .unknownHost("\(host): \(unsafe String(cString: gai_strerror(status)))")
+    }
+    defer { unsafe freeaddrinfo(list) }
+    var addresses: [SocketAddress] = []
+    var next = unsafe list
+    while let info = unsafe next {
+      let raw = unsafe UnsafeRawBufferPointer(
+        start: info.pointee.ai_addr, count: Int(info.pointee.ai_addrlen))
+      unsafe addresses.append(
+        SocketAddress(family: info.pointee.ai_family, bytes: Array(raw)))
+      unsafe next = info.pointee.ai_next
+    }
+    return addresses
+  }
+}
+
+extension Socket {
+  /// Makes an unconnected socket.
+  static func open(for address: SocketAddress) throws(SocketError) -> Socket {
+    #if canImport(Glibc)
+      let descriptor = socket(
+        address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    #elseif canImport(Musl)
+      let descriptor = socket(address.family, SOCK_STREAM | SOCK_CLOEXEC, 0)
+    #else
+      let descriptor = socket(address.family, SOCK_STREAM, 0)
+    #endif
+    guard descriptor >= 0 else { throw .last("socket") }
+    return Socket(descriptor: descriptor)
+  }
+
+  /// Connects.
+  ///
+  /// Ends early when the socket is shut down meanwhile.
+  func connect(to address: SocketAddress) throws(SocketError) {
+    let result = unsafe address.bytes.withUnsafeBytes { bytes in
+      let pointer = unsafe bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+      return unsafe systemConnect(descriptor, pointer, socklen_t(bytes.count))
+    }
+    if result != 0 { throw .last("connect") }
+  }
+
+  /// Reads what is there, up to the buffer's size.
+  ///
+  /// - Returns: The number of bytes; zero at the end; negative after an error, which is in `errno`.
+  func receiveOrFail(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    while true {
+      let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
+      if count >= 0 || errno != EINTR { return count }
+    }
+  }
+}
+
+extension SocketError {
+  static let cancelled = SocketError(call: "connect", number: ECANCELED)
+}
+
+private func systemConnect(
+  _ descriptor: Int32, _ address: UnsafePointer<sockaddr>, _ length: socklen_t
+) -> Int32 {
+  unsafe connect(descriptor, address, length)
+}
