@@ -1,7 +1,6 @@
 internal import Foundation
 internal import Reliability
 internal import ReliabilityExampleSupport
-internal import Synchronization
 
 /// Downloads the files of a plan, several at once; each succeeds or fails by itself.
 final class DownloadRun: Sendable {
@@ -9,7 +8,7 @@ final class DownloadRun: Sendable {
   private let directory: String
   private let options: Options
   private let display: ProgressDisplay
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   private struct State {
     var next = 0
@@ -30,7 +29,7 @@ final class DownloadRun: Sendable {
     self.display = display
     var state = State()
     state.summary.files = plan.items.count
-    self.state = Mutex(state)
+    self.state = Lock(state)
   }
 
   /// Downloads everything.

@@ -1,6 +1,6 @@
 internal import Dispatch
+import Reliability
 internal import ReliabilityExampleSupport
-internal import Synchronization
 
 /// One request and its answer, between the thread that delivers and the task that reads.
 ///
@@ -23,7 +23,7 @@ final class Exchange: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   private let producerMayGoOn = DispatchSemaphore(value: 0)
 
   // The delivering side, on a thread that may be held.

@@ -1,6 +1,6 @@
 internal import Foundation
+import Reliability
 internal import ReliabilityExampleSupport
-internal import Synchronization
 
 /// Reads HTTP bodies piece by piece, while they arrive.
 ///
@@ -90,7 +90,7 @@ struct HTTPClient {
 
 /// What has to be done to give a transfer up, wherever it has got to.
 final class Transfer: Sendable {
-  private let state = Mutex<(cancel: (@Sendable () -> Void)?, isCancelled: Bool)>((nil, false))
+  private let state = Lock<(cancel: (@Sendable () -> Void)?, isCancelled: Bool)>((nil, false))
 
   /// The next stage begins.
   ///

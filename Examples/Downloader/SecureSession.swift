@@ -1,8 +1,8 @@
 internal import Dispatch
 internal import Foundation
 internal import FoundationNetworking
+import Reliability
 internal import ReliabilityExampleSupport
-internal import Synchronization
 
 /// The URLSession behind https.
 ///
@@ -48,7 +48,7 @@ final class SecureSession: Sendable {
 
 /// Hands the session's callbacks on to the exchange they belong to.
 private final class Relay: NSObject, URLSessionDataDelegate, Sendable {
-  private let exchanges = Mutex<[Int: Exchange]>([:])
+  private let exchanges = Lock<[Int: Exchange]>([:])
 
   func add(_ exchange: Exchange, for task: URLSessionTask) {
     exchanges.withLock { $0[task.taskIdentifier] = exchange }

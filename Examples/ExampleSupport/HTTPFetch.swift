@@ -1,4 +1,4 @@
-internal import Synchronization
+import Reliability
 
 /// One GET over plain HTTP/1.1, on the thread that calls ``run(onHead:onBytes:)``.
 ///
@@ -37,7 +37,7 @@ public final class HTTPFetch: Sendable {
   private let host: String
   private let port: UInt16
   private let request: String
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   private struct State {
     var socket: Socket?

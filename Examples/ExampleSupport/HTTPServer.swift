@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Synchronization
+import Reliability
 
 /// A small HTTP/1.1 server on 127.0.0.1: the demos' misbehaving origin, and an endpoint for metrics.
 ///
@@ -34,7 +34,7 @@ public final class HTTPServer: Sendable {
   let handler: Handler
   let limits: Limits
   private let listener: Socket
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   private struct State {
     var connections: Set<Int32> = []

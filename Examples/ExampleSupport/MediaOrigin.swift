@@ -1,5 +1,4 @@
 internal import Reliability
-internal import Synchronization
 
 /// A server that offers sound files and misbehaves on purpose, the same way every time.
 ///
@@ -186,7 +185,7 @@ public final class MediaOrigin: Sendable {
 
 /// Counts requests and faults.
 private final class RequestLog: Sendable {
-  private let state = Mutex((requests: [Int: Int](), faults: [MediaOrigin.FaultKind: Int]()))
+  private let state = Lock((requests: [Int: Int](), faults: [MediaOrigin.FaultKind: Int]()))
 
   var faultsMet: [MediaOrigin.FaultKind: Int] { state.withLock { $0.faults } }
 

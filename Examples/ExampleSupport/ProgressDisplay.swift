@@ -1,4 +1,4 @@
-internal import Synchronization
+import Reliability
 
 /// Shows how a number of workers get on: a bar and a line for each on a terminal, plain lines elsewhere.
 ///
@@ -13,7 +13,7 @@ public final class ProgressDisplay: Sendable {
   private let terminal: Terminal
   private let isQuiet: Bool
   private let total: Int
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   private struct Worker {
     var title: String
@@ -44,7 +44,7 @@ public final class ProgressDisplay: Sendable {
     self.terminal = terminal
     self.total = total
     self.isQuiet = isQuiet
-    state = Mutex(State())
+    state = Lock(State())
   }
 
   /// A worker starts on something.

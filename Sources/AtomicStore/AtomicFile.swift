@@ -28,7 +28,7 @@ public final class AtomicFile: Sendable {
   public let temporaryPath: String
 
   private let written = Atomic<Int64>(0)
-  private let file: Mutex<TemporaryFile?>
+  private let file: Lock<TemporaryFile?>
 
   /// How many bytes were appended so far.
   ///
@@ -68,7 +68,7 @@ public final class AtomicFile: Sendable {
   private init(_ path: String, _ temporary: consuming TemporaryFile) {
     self.path = path
     temporaryPath = temporary.path
-    file = Mutex(temporary)
+    file = Lock(temporary)
   }
 }
 
@@ -78,9 +78,6 @@ extension AtomicFile {
     _ body: (inout TemporaryFile) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     try file.withLock { (file) throws(StoreError) in
-      // Pairs with the store in `settle`: where the kernel hands a contended lock over, the thread sanitizer
-      // sees no order without it.
-      _ = written.load(ordering: .acquiring)
       guard var open = file.take() else { throw StoreError(.closed, path: path) }
       // Back in its place whatever happens, unless its name is gone: then it has ended.
       do throws(StoreError) {

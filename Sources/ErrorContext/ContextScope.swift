@@ -13,7 +13,7 @@ internal import Synchronization
 
   let frame: ContextFrame
   let parent: ContextScope?
-  private let trails = Mutex<Trails?>(nil)
+  private let trails = Lock<Trails?>(nil)
   // Read on the way out of every successful body, where a lock would be a tenth of the whole cost.
   private let hasTrails = Atomic(false)
 

@@ -1,7 +1,5 @@
-internal import Synchronization
-
 extension ErrorClassifier {
-  private static let shared = Mutex(ErrorClassifier())
+  private static let shared = Lock(ErrorClassifier())
 
   /// The process's classifier: the built-in rules and whatever has been installed so far.
   ///

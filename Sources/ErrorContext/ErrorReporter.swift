@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Where reports go: a log file, a dead-letter queue, a monitoring service.
 ///
 ///     struct ConsoleSink: ErrorSink {
@@ -34,7 +32,7 @@ public final class ErrorReporter: Sendable {
   /// How reports are made.
   public let options: ErrorReport.Options
 
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   fileprivate struct State {
     var sinks: [(id: Int, sink: any ErrorSink)] = []
@@ -52,7 +50,7 @@ public final class ErrorReporter: Sendable {
   ///   - sinks: Who gets them.
   public init(options: ErrorReport.Options = .init(), sinks: [any ErrorSink] = []) {
     self.options = options
-    state = Mutex(
+    state = Lock(
       State(sinks: sinks.enumerated().map { ($0.offset, $0.element) }, nextID: sinks.count))
   }
 

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Something that happens once at an instant: the unit a ``TimeSource`` schedules.
 ///
 /// Subclass it and override ``fire()``; the object itself is the timer, so that scheduling one allocates nothing more.
@@ -36,7 +34,7 @@ final class WakeUpAlarm: Alarm, @unchecked Sendable {
     case finished
   }
 
-  private let state = Mutex(State.initial)
+  private let state = Lock(State.initial)
 
   /// - Returns: Whether to schedule the alarm. `false` means that the continuation has been resumed.
   func wait(with continuation: UnsafeContinuation<Void, Never>) -> Bool {

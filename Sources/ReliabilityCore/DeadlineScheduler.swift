@@ -1,5 +1,3 @@
-internal import Synchronization
-
 extension ContinuousClock: TimeSource {
   /// Schedules on the process-wide deadline scheduler: late by 70 µs of rounding plus the wake-up of a thread.
   public func schedule(_ alarm: Alarm, at instant: Instant) {
@@ -29,13 +27,13 @@ package final class DeadlineScheduler: Sendable {
     var wakeUp = UInt64.max
   }
 
-  private let state: Mutex<State>
+  private let state: Lock<State>
   private let driver: TimerDriver
 
   private init() {
     // Ticks count from the origin, so it must not lie ahead of the first alarm.
     _ = ContinuousClock.Instant.origin
-    state = Mutex(State())
+    state = Lock(State())
     driver = TimerDriver()
     driver.start { [unowned self] in self.wakeUp() }
   }

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Where chance comes from: the system, a seed, or a factory of your own.
 ///
 /// Every type that draws random numbers takes one, so that a test or a replayed run can fix them all. A source
@@ -39,10 +37,10 @@ public struct RandomSource: Sendable {
 
 /// Deals out the seeds of a seeded source's generators.
 private final class SeedSequence: Sendable {
-  private let generator: Mutex<SeededGenerator>
+  private let generator: Lock<SeededGenerator>
 
   init(seed: UInt64) {
-    generator = Mutex(SeededGenerator(seed: seed))
+    generator = Lock(SeededGenerator(seed: seed))
   }
 
   func next() -> UInt64 { generator.withLock { $0.next() } }

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// A clock that stands still until a test moves it.
 ///
 /// Give it to anything of this package in place of the real clock. Nothing sleeps, nothing yields, nothing depends on
@@ -28,13 +26,13 @@ public final class ManualClock: TimeSource {
     var watchers: [Watcher] = []
   }
 
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   /// Makes a clock that stands at an instant.
   ///
   /// - Parameter start: Where it stands; by default the present of the real clock.
   public init(now start: Instant = ContinuousClock.now) {
-    state = Mutex(State(now: start))
+    state = Lock(State(now: start))
   }
 
   /// Where the clock stands.
@@ -141,7 +139,7 @@ private final class Watcher: Sendable {
     case finished
   }
 
-  private let state = Mutex(State.initial)
+  private let state = Lock(State.initial)
 
   func wait() async {
     await withTaskCancellationHandler {

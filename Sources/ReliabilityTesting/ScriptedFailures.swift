@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// A dependency that misbehaves by the book: each call takes the next step of a script.
 ///
 /// Wrap the call that your code makes, and say what happens to the first, the second, the third:
@@ -27,7 +25,7 @@ public final class ScriptedFailures: Sendable {
     var callCount = 0
   }
 
-  private let state: Mutex<State>
+  private let state: Lock<State>
   private let afterwards: Step
   private let clock: any TimeSource
 
@@ -42,7 +40,7 @@ public final class ScriptedFailures: Sendable {
   ) {
     self.afterwards = afterwards
     self.clock = clock
-    state = Mutex(State(steps: steps[...]))
+    state = Lock(State(steps: steps[...]))
   }
 
   /// How many calls began.

@@ -1,5 +1,4 @@
 public import ReliabilityCore
-internal import Synchronization
 
 /// Counts what retries do: one object for each policy or dependency worth a line on a dashboard.
 ///
@@ -18,7 +17,7 @@ public final class RetryMetrics: MetricsSource {
     var stops: [RetryStopReason: Int] = [:]
   }
 
-  private let counts = Mutex(Counts())
+  private let counts = Lock(Counts())
 
   /// Makes an object that has counted nothing yet.
   ///

@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import Synchronization
 
 /// Waits for work until a limit passes, then goes on without it: for work that ignores cancellation.
 ///
@@ -66,7 +65,7 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
     var hasEnded = false
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   private let timeoutError: @Sendable () -> TimeoutError
 
   init(

@@ -30,7 +30,7 @@ final class FaultyFileSystem: FileSystemBackend {
   private let writeLimit: Int?
   private let random: (@Sendable (Int) -> UInt64)?
   private let before: (@Sendable (String) -> Void)?
-  private let state = Mutex(State())
+  private let state = Lock(State())
   private let names = Atomic<Int>(0)
 
   /// - Parameters:

@@ -45,7 +45,8 @@ import Testing
     "A rule for the type wins over what the error says itself, which wins over rules for any error")
   func precedence() {
     let open = ErrorClassifier.Rule("any") { _ in Classification(.process, .notRetryable) }
-    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable()) }
+    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable())
+    }
     #expect(ErrorClassifier([open]).classify(Classified()).category == .database)
     #expect(ErrorClassifier([open]).classify(Plain()).category == .process)
     #expect(ErrorClassifier([open, typed]).classify(Classified()).category == .payment)

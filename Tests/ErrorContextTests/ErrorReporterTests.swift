@@ -1,10 +1,9 @@
 import ErrorContext
-import Synchronization
 import Testing
 
 @Suite struct ErrorReporterTests {
   final class Recorder: ErrorSink {
-    let reports = Mutex<[ErrorReport]>([])
+    let reports = Lock<[ErrorReport]>([])
     func receive(_ report: ErrorReport) { reports.withLock { $0.append(report) } }
     var count: Int { reports.withLock { $0.count } }
   }
@@ -24,7 +23,7 @@ import Testing
   @Test("A sink that reports to its own reporter does not come back to itself")
   func reentrantSink() {
     let reporter = ErrorReporter()
-    let calls = Mutex(0)
+    let calls = Lock(0)
     reporter.add { [unowned reporter] _ in
       calls.withLock { $0 += 1 }
       reporter.report(Plain())

@@ -320,7 +320,7 @@ import Testing
 
 /// A list that several threads add to.
 private final class Log<Entry: Sendable>: Sendable {
-  private let state = Mutex<[Entry]>([])
+  private let state = Lock<[Entry]>([])
   var entries: [Entry] { state.withLock { $0 } }
 
   /// - Returns: How many entries there were before.

@@ -1,6 +1,5 @@
 import ReliabilityCore
 import ReliabilityTesting
-import Synchronization
 import Testing
 
 @Suite struct TimerWheelTests {
@@ -106,7 +105,7 @@ import Testing
 
 @Suite struct RealTimeDeadlineSchedulerTests {
   final class Flag: Alarm, @unchecked Sendable {
-    let time = Mutex<ContinuousClock.Instant?>(nil)
+    let time = Lock<ContinuousClock.Instant?>(nil)
     override func fire() { time.withLock { $0 = .now } }
   }
 

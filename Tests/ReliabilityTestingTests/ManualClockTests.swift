@@ -65,7 +65,7 @@ import Testing
   }
 
   final class Log: Sendable {
-    private let state = Mutex<[ContinuousClock.Instant]>([])
+    private let state = Lock<[ContinuousClock.Instant]>([])
     var instants: [ContinuousClock.Instant] { state.withLock { $0 } }
     func append(_ instant: ContinuousClock.Instant) { state.withLock { $0.append(instant) } }
   }

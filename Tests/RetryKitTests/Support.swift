@@ -1,11 +1,10 @@
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
-import Synchronization
 
 /// A list that several tasks may add to.
 final class Log<Element: Sendable>: Sendable {
-  private let elements = Mutex<[Element]>([])
+  private let elements = Lock<[Element]>([])
 
   func append(_ element: Element) { elements.withLock { $0.append(element) } }
   var all: [Element] { elements.withLock { $0 } }

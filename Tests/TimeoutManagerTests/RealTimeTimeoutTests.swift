@@ -120,7 +120,7 @@ import TimeoutManager
 
   /// Counts objects and those of them that still live.
   final class Census: Sendable {
-    private let references = Mutex<[WeakReference<Held>]>([])
+    private let references = Lock<[WeakReference<Held>]>([])
     func add(_ object: Held) { references.withLock { $0.append(WeakReference(object)) } }
     var count: Int { references.withLock { $0.count } }
     var living: Int { references.withLock { $0.count { $0.object != nil } } }

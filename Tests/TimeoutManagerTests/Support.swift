@@ -1,4 +1,4 @@
-import Synchronization
+import TimeoutManager
 
 extension Result where Failure == any Error {
   /// The outcome of throwing work as a value.
@@ -14,7 +14,7 @@ extension Result {
 
 /// Holds tasks back until it is opened; deaf to cancellation.
 final class Gate: Sendable {
-  private let state = Mutex<(isOpen: Bool, waiters: [CheckedContinuation<Void, Never>])>(
+  private let state = Lock<(isOpen: Bool, waiters: [CheckedContinuation<Void, Never>])>(
     (false, []))
 
   func wait() async {

@@ -1,5 +1,4 @@
 import ReliabilityTesting
-import Synchronization
 import Testing
 import TimeoutManager
 
@@ -123,7 +122,7 @@ import TimeoutManager
   // P10: the call does not return before the body, so nothing it holds is given back early.
   @Test func bodyThatIgnoresCancellationIsAwaited() async throws {
     let gate = Gate()
-    let ended = Mutex(false)
+    let ended = Lock(false)
     let task = Task {
       let outcome = await Result.of {
         try await withTimeout(.seconds(10), clock: clock) {

@@ -4,6 +4,7 @@
 
 #include "stripe.h"
 #include "io.h"
+#include "sanitizer.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell
 // (macros with arguments, variadic functions). No logic lives here.
