@@ -49,6 +49,9 @@ extension AtomicFile {
 
     /// Whether the `user.` extended attributes and the access control list of the file that is replaced are kept
     /// where permitted.
+    ///
+    /// A list stays with owner and group it was made for. Where it is not kept, the owning group gets what the list
+    /// gave it.
     public var keepsAttributes: Bool
 
     /// Makes options; the defaults are those of a careful save.
