@@ -11,6 +11,9 @@ extension AtomicFile {
     /// What to do with a symbolic link at the path.
     public enum SymbolicLinkRule: Hashable, Sendable {
       /// Replace the file the link leads to (through at most 40 links); a dangling link's destination is created.
+      ///
+      /// Another user's link in a shared sticky directory such as `/tmp` is refused with
+      /// ``StoreError/Code/notPermitted``.
       case follow
       /// Throw ``StoreError/Code/targetIsSymbolicLink``.
       case refuse

@@ -235,6 +235,8 @@ package struct RealFileSystem: FileSystemBackend {
 
   package var processIdentifier: Int32 { getpid() }
 
+  package var effectiveUser: UInt32? { geteuid() }
+
   package func randomBits() -> UInt64 {
     var generator = SystemRandomNumberGenerator()
     return generator.next()

@@ -124,4 +124,32 @@ import Testing
       #expect(seteuid(0) == 0)
     }
   #endif
+
+  @Test(.enabled(if: isRoot, "needs a link of another user"), arguments: ["mine", "absent"])
+  func aLinkPlantedInASharedDirectoryIsNotFollowed(destination: String) throws {
+    #expect(unsafe mkdir(scratch.file("shared"), 0o755) == 0)
+    #expect(unsafe chmod(scratch.file("shared"), 0o1777) == 0)
+    try scratch.write("old", to: "mine", mode: 0o600)
+    let link = scratch.file("shared/report")
+    #expect(unsafe symlink("../" + destination, link) == 0)
+    #expect(unsafe lchown(link, 1234, 1234) == 0)
+    let error = #expect(throws: StoreError.self) {
+      try AtomicFile.replace(link, with: bytes("new"))
+    }
+    #expect(error?.code == .notPermitted)
+    #expect(error?.cause?.number == .permissionDenied)
+    #expect(scratch.read("mine") == "old")
+    #expect(scratch.names == ["mine", "shared"])
+
+    // Our own links, those of the directory's owner, and directories that are not shared are no danger.
+    #expect(unsafe lchown(link, geteuid(), 0) == 0)
+    try AtomicFile.replace(link, with: bytes("own"))
+    #expect(unsafe lchown(link, 1234, 1234) == 0)
+    #expect(unsafe chown(scratch.file("shared"), 1234, 1234) == 0)
+    try AtomicFile.replace(link, with: bytes("directory owner's"))
+    #expect(unsafe chown(scratch.file("shared"), 0, 0) == 0)
+    #expect(unsafe chmod(scratch.file("shared"), 0o755) == 0)
+    try AtomicFile.replace(link, with: bytes("not shared"))
+    #expect(scratch.read(destination) == "not shared")
+  }
 }
