@@ -11,6 +11,9 @@ extension AtomicFile {
     /// What to do with a symbolic link at the path.
     public enum SymbolicLinkRule: Hashable, Sendable {
       /// Replace the file the link leads to (through at most 40 links); a dangling link's destination is created.
+      ///
+      /// Another user's link in a shared sticky directory such as `/tmp` is refused with
+      /// ``StoreError/Code/notPermitted``.
       case follow
       /// Throw ``StoreError/Code/targetIsSymbolicLink``.
       case refuse
@@ -49,6 +52,9 @@ extension AtomicFile {
 
     /// Whether the `user.` extended attributes and the access control list of the file that is replaced are kept
     /// where permitted.
+    ///
+    /// A list stays with owner and group it was made for. Where it is not kept, the owning group gets what the list
+    /// gave it.
     public var keepsAttributes: Bool
 
     /// Makes options; the defaults are those of a careful save.

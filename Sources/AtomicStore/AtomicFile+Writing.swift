@@ -35,7 +35,7 @@ extension AtomicFile {
   /// Cuts the content to its first bytes, so that a download can be continued from there or begun again.
   ///
   /// - Parameter size: How many bytes to keep, 0 to ``size``; anything else is a programmer's error and traps.
-  /// - Throws: ``StoreError``.
+  /// - Throws: ``StoreError``. What is left is then unknown: the file can't be published, only discarded.
   public nonisolated(nonsending) func truncate(to size: Int64) async throws(StoreError) {
     try await DiskExecutor.shared.run { () throws(StoreError) in
       try self.withFile { (file) throws(StoreError) in try file.truncate(to: size) }
@@ -45,7 +45,7 @@ extension AtomicFile {
   /// Cuts the content to its first bytes, on the calling thread.
   ///
   /// - Parameter size: How many bytes to keep, 0 to ``size``; anything else traps.
-  /// - Throws: ``StoreError``.
+  /// - Throws: ``StoreError``; see the asynchronous form.
   @available(*, noasync, message: "This blocks its thread; await the asynchronous form.")
   public func truncate(to size: Int64) throws(StoreError) {
     try withFile { (file) throws(StoreError) in try file.truncate(to: size) }

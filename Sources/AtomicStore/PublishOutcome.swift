@@ -35,6 +35,8 @@ public struct PublishOutcome: Hashable, Sendable {
   public var ownerKept: Bool
 
   /// The extended attributes of the old file that the system refused to give to the new one.
+  ///
+  /// The access control list (`system.posix_acl_access`) is one; it is not given to a file of another owner or group.
   public var attributesNotKept: [String]
 
   /// A temporary file that could not be removed after the content was published, or `nil`.

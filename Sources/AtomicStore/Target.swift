@@ -37,6 +37,8 @@ struct Target: ~Copyable {
       links += 1
       if links > Target.maximumLinks { throw StoreError(.tooManySymbolicLinks, path: path) }
 
+      try Target.checkLink(status, name, in: directory, path: path)
+
       let destination = try Target.readLink(name, in: directory, path: path)
       resolved = joinPath(directory.path, destination)
       guard let next = Target.split(destination) else {
@@ -47,6 +49,25 @@ struct Target: ~Copyable {
       }
       name = next.name
     }
+  }
+
+  /// Refuses a link that someone else may have planted, as Linux does for links it follows itself.
+  ///
+  /// In a directory where everybody may make names and only owners may remove them (`/tmp`), a link of another user
+  /// would choose which of our files is replaced. Race-free: such a user can't put a link in place of one of ours.
+  /// Source: Linux, `may_follow_link` and `fs.protected_symlinks`.
+  private static func checkLink(
+    _ link: FileStatus, _ name: String, in directory: borrowing OpenDirectory, path: String
+  ) throws(StoreError) {
+    guard let user = directory.fileSystem.backend.effectiveUser, link.user != user else { return }
+    let parent = try Target.status(of: ".", in: directory, path: path)
+    guard let parent, parent.user != link.user, parent.mode.rawValue & 0o1002 == 0o1002 else {
+      return
+    }
+    throw StoreError(
+      .notPermitted, path: path,
+      cause: SystemCallError(
+        .permissionDenied, call: "readlinkat", path: joinPath(directory.path, name)))
   }
 
   /// Looks again at what is there.

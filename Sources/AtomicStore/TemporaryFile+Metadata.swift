@@ -11,50 +11,58 @@ extension TemporaryFile {
   private static let accessControlList = "system.posix_acl_access"
 
   /// Gives the temporary file owner, attributes and mode of the file it will replace, or those of the options.
+  ///
+  /// The mode comes last: until then the file is private, and may be given attributes even if it will be read-only.
   func applyMetadata() throws(SystemCallError) -> KeptMetadata {
     var kept = KeptMetadata()
     guard let existing = target.existing else {
-      if let mode = options.mode { try setMode(mode) }
+      if let mode = options.mode, mode != created.mode { try file.setMode(mode) }
       return kept
     }
-    var mode = options.mode ?? existing.mode
+    var isSameUser = created.user == existing.user
+    var isSameGroup = created.group == existing.group
     if options.keepsOwner {
-      let (user, group) = try keepOwner(of: existing)
-      kept.ownerKept = user && group
-      if !kept.ownerKept { mode = FileMode(rawValue: mode.rawValue & 0o1777) }
-      // Bits meant for the old group must not serve another one.
-      if !group && options.mode == nil { mode = mode.withGroupLimitedToOthers }
-    } else if !isOwned(likeFile: existing) {
-      mode = FileMode(rawValue: mode.rawValue & 0o1777)
-      if existing.group != created.group && options.mode == nil {
-        mode = mode.withGroupLimitedToOthers
+      (isSameUser, isSameGroup) = try keepOwner(of: existing)
+      kept.ownerKept = isSameUser && isSameGroup
+    }
+    var mode = options.mode ?? existing.mode
+    if !(isSameUser && isSameGroup) { mode = FileMode(rawValue: mode.rawValue & 0o1777) }
+    // Bits meant for the old group must not serve another one.
+    if !isSameGroup && options.mode == nil { mode = mode.withGroupLimitedToOthers }
+
+    let old = try oldAttributes(isOurs: isSameUser)
+    // With a list the mode's group bits are the list's mask, not what the group may do; and a list would undo a mode
+    // that was asked for.
+    var listIsSet = false
+    if options.mode == nil, let list = old.accessControlList {
+      if options.keepsAttributes {
+        listIsSet =
+          isSameUser && isSameGroup ? try set(Self.accessControlList, list.bytes) : false
+        if !listIsSet { kept.attributesNotKept.append(Self.accessControlList) }
       }
+      if !listIsSet { mode = mode.withGroupLimited(to: list.groupBits) }
+    } else if options.mode == nil && old.mayHaveUnknownList {
+      mode = mode.withGroupLimitedToOthers
     }
-    // A list holds the group's bits, so it would undo a mode that was asked for.
-    let attributes =
-      options.keepsAttributes
-      ? try attributesToKeep(withAccessControlList: kept.ownerKept && options.mode == nil) : []
-    if !attributes.contains(where: { $0.name == Self.accessControlList }) {
-      try dropInheritedAccessControlList()
+    if !listIsSet { try dropInheritedAccessControlList() }
+    for (name, value) in old.user where try !set(name, value) {
+      kept.attributesNotKept.append(name)
     }
-    try setMode(mode)
-    for (name, value) in attributes {
-      do throws(SystemCallError) {
-        try file.setAttribute(name, value)
-      } catch {
-        guard isRefusal(error.number) else { throw error }
-        kept.attributesNotKept.append(name)
-      }
-    }
+    if listIsSet || mode != created.mode { try file.setMode(mode) }
     return kept
   }
 
-  private func setMode(_ mode: FileMode) throws(SystemCallError) {
-    if mode != created.mode { try file.setMode(mode) }
-  }
-
-  private func isOwned(likeFile other: FileStatus) -> Bool {
-    created.user == other.user && created.group == other.group
+  /// Sets an attribute.
+  ///
+  /// - Returns: `false` when the system refuses.
+  private func set(_ name: String, _ value: [UInt8]) throws(SystemCallError) -> Bool {
+    do throws(SystemCallError) {
+      try file.setAttribute(name, value)
+      return true
+    } catch {
+      guard isRefusal(error.number) else { throw error }
+      return false
+    }
   }
 
   /// Both at once where permitted, else the group alone: an owner may give a file to a group of theirs.
@@ -88,28 +96,35 @@ extension TemporaryFile {
     }
   }
 
-  /// The `user.` attributes and the access control list of the old file; none where they can't be read.
-  private func attributesToKeep(
-    withAccessControlList: Bool
-  ) throws(SystemCallError) -> [(name: String, value: [UInt8])] {
+  /// The attributes of the old file that matter for the new one; none where they can't be read.
+  private func oldAttributes(isOurs: Bool) throws(SystemCallError) -> OldAttributes {
+    var found = OldAttributes()
+    // Without attributes to keep, a list still says what the group's bits of the mode are worth.
+    let groupHasBits = (target.existing?.mode.rawValue ?? 0) & 0o070 != 0
+    guard options.keepsAttributes || (groupHasBits && options.mode == nil) else { return found }
     do throws(SystemCallError) {
       let old = try target.directory.open(target.name, [.read, .noFollow, .nonBlocking])
-      var kept: [(name: String, value: [UInt8])] = []
-      for name in try old.attributeNames()
-      where name.hasPrefix("user.") || (withAccessControlList && name == Self.accessControlList) {
+      for name in try old.attributeNames() {
+        let isList = name == Self.accessControlList
+        guard isList || (options.keepsAttributes && name.hasPrefix("user.")) else { continue }
         do throws(SystemCallError) {
-          kept.append((name, try old.attribute(name)))
+          let value = try old.attribute(name)
+          if isList {
+            found.accessControlList = AccessControlList(bytes: value)
+          } else {
+            found.user.append((name, value))
+          }
         } catch {
           // Removed by someone since it was listed.
           if error.number != .noAttribute { throw error }
         }
       }
-      return kept
+      return found
     } catch {
       // A file that is gone, or that this user may replace but not read, keeps nothing.
       let isGone = error.number == .notFound || error.number == .symbolicLinkLoop
       guard isGone || isRefusal(error.number) else { throw error }
-      return []
+      return OldAttributes(mayHaveUnknownList: !isGone && !isOurs)
     }
   }
 
@@ -132,9 +147,37 @@ extension TemporaryFile {
   }
 }
 
+/// What the old file has besides owner and mode.
+private struct OldAttributes {
+  var user: [(name: String, value: [UInt8])] = []
+  var accessControlList: AccessControlList?
+  /// The file could not be read.
+  var mayHaveUnknownList = false
+}
+
+/// A POSIX access control list as the kernel gives it: a version, then entries of tag, permissions and id.
+private struct AccessControlList {
+  let bytes: [UInt8]
+
+  /// What the owning group may do, as the bits of a mode; nothing when the list is not understood.
+  var groupBits: UInt32 {
+    let (header, entry, groupTag) = (4, 8, UInt8(0x04))
+    for start in stride(from: header, through: bytes.count - entry, by: entry)
+    where bytes[start] == groupTag && bytes[start + 1] == 0 {
+      return UInt32(bytes[start + 2] & 0o7) << 3
+    }
+    return 0
+  }
+}
+
 extension FileMode {
   /// The mode with the group's bits cut to those that everybody has.
   fileprivate var withGroupLimitedToOthers: FileMode {
-    FileMode(rawValue: rawValue & ~0o070 | (rawValue & 0o070 & (rawValue << 3)))
+    withGroupLimited(to: rawValue << 3)
+  }
+
+  /// The mode with the group's bits cut to some.
+  fileprivate func withGroupLimited(to bits: UInt32) -> FileMode {
+    FileMode(rawValue: rawValue & (~0o070 | bits))
   }
 }

@@ -104,7 +104,10 @@ struct TemporaryFile: ~Copyable {
       try file.truncate(to: newSize)
       size = newSize
     } catch {
-      throw StoreError(.writing(error), path: target.path, cause: error)
+      // How much is left is anyone's guess: ext4 for one shrinks the file before it frees the blocks, and fails then.
+      let reason = StoreError(.writing(error), path: target.path, cause: error)
+      failure = reason
+      throw reason
     }
   }
 

@@ -12,7 +12,7 @@ internal import CReliability
 ///
 ///     do {
 ///       _ = try await AtomicFile.replace("settings.json", with: bytes)
-///     } catch let error as StoreError where error.cause?.number == .noSpace {
+///     } catch where error.cause?.number == .noSpace {
 ///       print("the disk is full")
 ///     }
 public struct ErrorNumber: RawRepresentable, Hashable, Sendable, Error {

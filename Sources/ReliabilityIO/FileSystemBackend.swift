@@ -68,4 +68,10 @@ package protocol FileSystemBackend: Sendable {
   var processIdentifier: Int32 { get }
   /// 64 random bits for a temporary file's name.
   func randomBits() -> UInt64
+  /// The user whose rights count, or `nil` where there are no users.
+  var effectiveUser: UInt32? { get }
+}
+
+extension FileSystemBackend {
+  package var effectiveUser: UInt32? { nil }
 }

@@ -24,7 +24,16 @@ package struct RealFileSystem: FileSystemBackend {
     let result = try unsafe path(name) { name in
       unsafe outcome(openat(base(directory), name, flags.platformFlags, mode_t(mode.rawValue)))
     }
-    return Descriptor(rawValue: result)
+    let opened = Descriptor(rawValue: result)
+    guard result <= STDERR_FILENO else { return opened }
+    // The process was started without a standard stream. Whatever prints would write into this file.
+    defer { try? close(opened) }
+    do throws(ErrorNumber) {
+      return try duplicate(opened)
+    } catch {
+      if flags.isSuperset(of: [.create, .exclusive]) { try? unlink(name, in: directory) }
+      throw error
+    }
   }
 
   package func close(_ file: Descriptor) throws(ErrorNumber) {
@@ -38,7 +47,8 @@ package struct RealFileSystem: FileSystemBackend {
   }
 
   package func duplicate(_ file: Descriptor) throws(ErrorNumber) -> Descriptor {
-    Descriptor(rawValue: try check(outcome(fcntl(file.rawValue, F_DUPFD_CLOEXEC, 0))))
+    let lowest = STDERR_FILENO + 1
+    return Descriptor(rawValue: try check(outcome(fcntl(file.rawValue, F_DUPFD_CLOEXEC, lowest))))
   }
 
   package func read(
@@ -224,6 +234,8 @@ package struct RealFileSystem: FileSystemBackend {
   }
 
   package var processIdentifier: Int32 { getpid() }
+
+  package var effectiveUser: UInt32? { geteuid() }
 
   package func randomBits() -> UInt64 {
     var generator = SystemRandomNumberGenerator()

@@ -3,8 +3,11 @@
 /// It is the `cause` of the errors that the modules above throw, and is thrown itself where nothing can be added
 /// to it. No text is built until someone reads it.
 ///
-///     catch let error as StoreError {
-///       print(error.cause?.call ?? "-", error.cause?.number ?? "-")  // fsync  No space left … (ENOSPC)
+///     do {
+///       try await AtomicFile.replace("settings.json", with: bytes)
+///     } catch {  // error is a StoreError
+///       guard let cause = error.cause else { throw error }
+///       print(cause.call, cause.number)  // fsync No space left on device (ENOSPC)
 ///     }
 public struct SystemCallError: ClassifiedError, Hashable {
   /// Why the call failed.

@@ -50,7 +50,8 @@ public struct HistogramSnapshot: Hashable, Sendable {
     guard let minimum, let maximum else { return nil }
     if fraction <= 0 { return minimum }
     guard fraction < 1 else { return maximum }
-    let rank = max(1, Int((fraction * Double(count)).rounded(.up)))
+    // One step down, as in HdrHistogram: 0.07 × 100 is a little more than 7 in `Double`, and means the 7th.
+    let rank = max(1, Int((fraction * Double(count)).nextDown.rounded(.up)))
     if rank >= count { return maximum }
     var passed = 0
     for (offset, bucketCount) in counts.enumerated() {

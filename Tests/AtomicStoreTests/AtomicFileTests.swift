@@ -99,6 +99,22 @@ import Testing
     #expect(error?.leftover == file.temporaryPath)
   }
 
+  /// Some file systems shrink a file and then fail: what is left is not what `size` says.
+  @Test func aFileWhoseCutFailedIsNeverPublished() async throws {
+    let scratch = ScratchDirectory()
+    try scratch.write("old", to: "target")
+    let disk = FaultyFileSystem(.nth("truncate", 1, .inputOutput))
+    let file = try await AtomicFile(
+      replacing: scratch.file("target"), fileSystem: disk.fileSystem)
+    try await file.append(bytes("0123456789"))
+    let failure = await #expect(throws: StoreError.self) { try await file.truncate(to: 5) }
+    #expect(failure?.cause?.number == .inputOutput)
+    let error = await #expect(throws: StoreError.self) { try await file.publish() }
+    #expect(error == failure)
+    #expect(scratch.names == ["target"])
+    #expect(scratch.read("target") == "old")
+  }
+
   @Test func aTargetThatBecomesSomethingElseMeanwhileIsRefused() async throws {
     let file = try await AtomicFile(replacing: scratch.file("target"))
     try await file.append(bytes("x"))

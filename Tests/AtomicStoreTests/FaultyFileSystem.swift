@@ -240,6 +240,8 @@ final class FaultyFileSystem: FileSystemBackend {
 
   var processIdentifier: Int32 { real.processIdentifier }
 
+  var effectiveUser: UInt32? { real.effectiveUser }
+
   func randomBits() -> UInt64 {
     let n = names.add(1, ordering: .relaxed).oldValue
     return random?(n) ?? real.randomBits()

@@ -53,7 +53,7 @@ private func isWithinBound(_ estimate: Double, of exact: Double) -> Bool {
       #expect(snapshot.minimum == sorted.first && snapshot.maximum == sorted.last)
       for step in 0...50 {
         let fraction = Double(step) / 50
-        let rank = max(1, Int((fraction * Double(count)).rounded(.up)))
+        let rank = max(1, (step * count + 49) / 50)
         let estimate = snapshot.quantile(fraction)!
         if !isWithinBound(estimate, of: sorted[rank - 1]) {
           Issue.record(
@@ -175,6 +175,16 @@ private func exp2Double(_ exponent: Double) -> Double {
     let histogram = Histogram("x_seconds")
     histogram.record(duration)
     #expect(histogram.snapshot().maximum == seconds)
+  }
+
+  /// 0.07 × 100 is 7.000000000000001 in `Double`, which rounds up to the 8th value.
+  @Test(arguments: [(7, 100), (14, 50), (55, 100), (56, 100), (28, 25), (29, 100), (99, 100)])
+  func aQuantileIsNotARankTooHighByRounding(percent: Int, count: Int) {
+    let histogram = Histogram("h")
+    let rank = percent * count / 100
+    for value in 1...count { histogram.record(value <= rank ? 1 : 1000) }
+    let quantile = histogram.snapshot().quantile(Double(percent) / 100) ?? 0
+    #expect(quantile < 1.01, "the value at rank \(rank)")
   }
 
   @Test func countUpToABoundIncludesTheBound() {
