@@ -1,4 +1,3 @@
-internal import Dispatch
 public import ReliabilityCore
 internal import Synchronization
 
@@ -128,9 +127,7 @@ internal import Synchronization
   /// The limit has passed.
   @usableFromInline override func fire() {
     guard settle(.expired) else { return }
-    // Cancelling runs the cancellation handlers of the body, which are a user's code: one that blocks must not hold up the
-    // deadlines of everyone else.
-    DispatchQueue.global(qos: .userInitiated).async { self.child?.cancel() }
+    CancellationQueues.run { self.child?.cancel() }
   }
 
   /// Writes down the first verdict.

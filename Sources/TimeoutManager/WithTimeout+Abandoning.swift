@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// Waits for work until a limit passes, then goes on without it: for work that ignores cancellation.
@@ -122,7 +121,6 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
     guard let work else { return }
     if error is TimeoutError { TimeoutStatistics.shared.recordExpiry() }
     continuation?.resume(throwing: error)
-    // Cancelling runs a user's handlers: not on the thread that serves everyone's deadlines.
-    DispatchQueue.global(qos: .userInitiated).async { work.cancel() }
+    CancellationQueues.run { work.cancel() }
   }
 }

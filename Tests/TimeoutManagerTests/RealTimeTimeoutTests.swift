@@ -67,6 +67,21 @@ import TimeoutManager
     #expect(await blocked.failure is TimeoutError)
   }
 
+  /// Every thread of the pool computes at the priority of the cancellations: the limits must reach them all the same.
+  @Test(.timeLimit(.minutes(1)), arguments: [TaskPriority.high, .medium, .low])
+  func limitReachesBodiesThatKeepEveryCoreBusy(priority: TaskPriority) async {
+    let giveUp = ContinuousClock.now + .seconds(10)
+    let bodies = (0..<16).map { _ in
+      Task.detached(priority: priority) {
+        try await withTimeout(.milliseconds(20)) {
+          while !Task.isCancelled && ContinuousClock.now < giveUp {}
+          try Task.checkCancellation()
+        }
+      }
+    }
+    for body in bodies { #expect(await body.result.failure is TimeoutError) }
+  }
+
   /// A body that ends just as its limit passes: one outcome, the right one, whoever wins.
   @Test(.timeLimit(.minutes(5)))
   func bodyThatFinishesAtTheLimitHasExactlyOneOutcome() async throws {
