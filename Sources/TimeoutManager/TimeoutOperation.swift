@@ -24,12 +24,14 @@ internal import Synchronization
 
   private let flags = Atomic<UInt8>(0)
 
-  // Written once by the child before it sets `begun`, read by others only after they saw that.
+  // Written by the child before it sets `begun`, and taken out once, by whoever must cancel it: the verdict that settled after
+  // `begun`, or the child when one settled before, or the caller when the body ended first. Tasks that the body started may
+  // keep this object for as long as they run, as their deadline; without that they would keep the body's result alive.
   @safe @exclusivity(unchecked) private var child: Child?
 
   /// What the body threw.
   ///
-  /// Written by the child before it sets `ended`.
+  /// Written by the child before it sets `ended`, taken out by the caller.
   @safe @exclusivity(unchecked) private var failure: (any Error)?
 
   /// The child task.
@@ -89,7 +91,7 @@ internal import Synchronization
   func begin() {
     child = unsafe withUnsafeCurrentTask { unsafe Child(task: $0!) }
     let before = insert(.begun)
-    if !before.isDisjoint(with: .settled) { child?.cancel() }
+    if !before.isDisjoint(with: .settled) { takeChild()?.cancel() }
   }
 
   /// Called by the child after the body.
@@ -103,12 +105,15 @@ internal import Synchronization
   @usableFromInline
   func takeBack() {
     clock.cancel(self)
+    let flags = Flags(rawValue: flags.load(ordering: .acquiring))
+    if flags.isDisjoint(with: [.expired, .cancelled]) { child = nil }
   }
 
   /// What the caller throws, when the body threw.
   @usableFromInline
   func error() -> any Error {
-    guard let failure = failure else { return CancellationError() }
+    defer { failure = nil }
+    guard let failure else { return CancellationError() }
     guard Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired) else {
       return failure
     }
@@ -121,13 +126,13 @@ internal import Synchronization
   /// The caller was cancelled.
   @usableFromInline
   func cancel() {
-    if settle(.cancelled) { child?.cancel() }
+    if settle(.cancelled) { takeChild()?.cancel() }
   }
 
   /// The limit has passed.
   @usableFromInline override func fire() {
-    guard settle(.expired) else { return }
-    CancellationQueues.run { self.child?.cancel() }
+    guard settle(.expired), let child = takeChild() else { return }
+    CancellationQueues.run { child.cancel() }
   }
 
   /// Writes down the first verdict.
@@ -142,6 +147,11 @@ internal import Synchronization
       before = original
     }
     return false
+  }
+
+  private func takeChild() -> Child? {
+    defer { child = nil }
+    return child
   }
 
   private func insert(_ flag: Flags) -> Flags {
