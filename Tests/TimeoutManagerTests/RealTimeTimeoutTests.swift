@@ -121,6 +121,23 @@ import TimeoutManager
   }
 
   @Test(.timeLimit(.minutes(1)))
+  func limitsThatEndTogetherAreReportedAsTheOuterOne() async throws {
+    for _ in 0..<2000 {
+      let outcome = await Result.of {
+        try await withTimeout(.microseconds(300), kind: .total) {
+          try await withTimeout(.seconds(60), kind: .attempt) {
+            try await ContinuousClock().wait(for: .seconds(600))
+          }
+        }
+      }
+      let error = try #require(outcome.failure as? TimeoutError)
+      // Where the machine took all the time away before the inner call began, its error is the cause of the outer one's,
+      // or comes before the timer.
+      #expect(error.kind == .total || error.limit == .zero)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
   func waitThatIsCancelledEndsAtOnce() async throws {
     let task = Task { try await ContinuousClock().wait(for: .seconds(3600)) }
     task.cancel()
