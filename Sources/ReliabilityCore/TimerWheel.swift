@@ -21,7 +21,7 @@
   /// How many alarms wait.
   package private(set) var count = 0
 
-  // First alarm of each slot, and for each level a bit for each slot that is not empty. The bits are changed through
+  // First alarm of each slot, whose `previous` is the last one; and for each level a bit for each slot that is not empty. The bits are changed through
   // `pointee`: with the thread sanitizer, Swift 6.3 crashes on a subscript of this pointer as the target of `&=`.
   private let slots: UnsafeMutablePointer<Unmanaged<Alarm>?>
   private let occupied: UnsafeMutablePointer<UInt64>
@@ -69,19 +69,18 @@
     alarm.link.state = .done
     count -= 1
     let slot = Int(alarm.link.slot)
-    let next = unsafe alarm.link.next
-    if let previous = unsafe alarm.link.previous {
-      unsafe previous._withUnsafeGuaranteedRef { unsafe $0.link.next = next }
-    } else {
+    let (next, previous) = unsafe (alarm.link.next, alarm.link.previous!)
+    let first = unsafe slots[slot]!
+    if unsafe first.toOpaque() == Unmanaged.passUnretained(alarm).toOpaque() {
       unsafe slots[slot] = next
+      unsafe next?._withUnsafeGuaranteedRef { unsafe $0.link.previous = previous }
       if unsafe next == nil {
         unsafe (occupied + slot / Self.slotsPerLevel).pointee &=
           ~(1 << UInt64(slot % Self.slotsPerLevel))
       }
-    }
-    if let next = unsafe next {
-      let previous = unsafe alarm.link.previous
-      unsafe next._withUnsafeGuaranteedRef { unsafe $0.link.previous = previous }
+    } else {
+      unsafe previous._withUnsafeGuaranteedRef { unsafe $0.link.next = next }
+      unsafe (next ?? first)._withUnsafeGuaranteedRef { unsafe $0.link.previous = previous }
     }
     unsafe alarm.link.next = nil
     unsafe alarm.link.previous = nil
@@ -97,7 +96,8 @@
 
   /// Moves time forward and takes out every alarm that is due.
   ///
-  /// - Returns: The due alarms in the order of their ticks. The caller owns them.
+  /// - Returns: The due alarms in the order of their ticks, and of one tick in the order in which they were added: of
+  ///   nested limits that end together the outer one goes off first. The caller owns them.
   package mutating func advance(to now: UInt64) -> DueAlarms {
     var due = DueAlarms()
     while let (slot, start) = nextSlot, start <= now {
@@ -124,7 +124,7 @@
     return due
   }
 
-  /// Puts an alarm into the slot of its tick.
+  /// Puts an alarm behind the others in the slot of its tick.
   private mutating func link(_ reference: Unmanaged<Alarm>) {
     unsafe reference._withUnsafeGuaranteedRef { alarm in
       let difference = (alarm.link.tick ^ tick) | (UInt64(Self.slotsPerLevel) - 1)
@@ -133,11 +133,19 @@
         (alarm.link.tick >> (Self.bitsPerLevel * UInt64(level))) & UInt64(Self.slotsPerLevel - 1))
       let slot = level * Self.slotsPerLevel + position
       alarm.link.slot = UInt16(slot)
-      let head = unsafe slots[slot]
-      unsafe alarm.link.next = head
-      unsafe alarm.link.previous = nil
-      unsafe head?._withUnsafeGuaranteedRef { unsafe $0.link.previous = reference }
-      unsafe slots[slot] = reference
+      unsafe alarm.link.next = nil
+      if let first = unsafe slots[slot] {
+        let last = unsafe first._withUnsafeGuaranteedRef { first in
+          let last = unsafe first.link.previous!
+          unsafe first.link.previous = reference
+          return unsafe last
+        }
+        unsafe last._withUnsafeGuaranteedRef { unsafe $0.link.next = reference }
+        unsafe alarm.link.previous = last
+      } else {
+        unsafe slots[slot] = reference
+        unsafe alarm.link.previous = reference
+      }
       unsafe (occupied + level).pointee |= 1 << UInt64(position)
     }
   }

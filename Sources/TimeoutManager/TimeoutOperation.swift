@@ -1,4 +1,3 @@
-internal import Dispatch
 public import ReliabilityCore
 internal import Synchronization
 
@@ -25,12 +24,14 @@ internal import Synchronization
 
   private let flags = Atomic<UInt8>(0)
 
-  // Written once by the child before it sets `begun`, read by others only after they saw that.
+  // Written by the child before it sets `begun`, and taken out once, by whoever must cancel it: the verdict that settled after
+  // `begun`, or the child when one settled before, or the caller when the body ended first. Tasks that the body started may
+  // keep this object for as long as they run, as their deadline; without that they would keep the body's result alive.
   @safe @exclusivity(unchecked) private var child: Task<Never, Never>?
 
   /// What the body threw.
   ///
-  /// Written by the child before it sets `ended`.
+  /// Written by the child before it sets `ended`, taken out by the caller.
   @safe @exclusivity(unchecked) private var failure: (any Error)?
 
   /// Makes an operation and schedules its end.
@@ -80,7 +81,7 @@ internal import Synchronization
     // one that `Task.immediate` returns comes too late for a body that does not suspend.
     child = unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
     let before = insert(.begun)
-    if !before.isDisjoint(with: .settled) { child?.cancel() }
+    if !before.isDisjoint(with: .settled) { takeChild()?.cancel() }
   }
 
   /// Called by the child after the body.
@@ -94,12 +95,15 @@ internal import Synchronization
   @usableFromInline
   func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
+    let flags = Flags(rawValue: flags.load(ordering: .acquiring))
+    if flags.isDisjoint(with: [.expired, .cancelled]) { child = nil }
   }
 
   /// What the caller throws, when the body threw.
   @usableFromInline
   func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
-    guard let failure = failure else { return CancellationError() }
+    defer { failure = nil }
+    guard let failure else { return CancellationError() }
     guard Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired) else {
       return failure
     }
@@ -112,15 +116,13 @@ internal import Synchronization
   /// The caller was cancelled.
   @usableFromInline
   func cancel() {
-    if settle(.cancelled) { child?.cancel() }
+    if settle(.cancelled) { takeChild()?.cancel() }
   }
 
   /// The limit has passed.
   @usableFromInline override func fire() {
-    guard settle(.expired) else { return }
-    // Cancelling runs the cancellation handlers of the body, which are a user's code: one that blocks must not hold up the
-    // deadlines of everyone else.
-    DispatchQueue.global(qos: .userInitiated).async { self.child?.cancel() }
+    guard settle(.expired), let child = takeChild() else { return }
+    CancellationQueues.run { child.cancel() }
   }
 
   /// Writes down the first verdict.
@@ -135,6 +137,11 @@ internal import Synchronization
       before = original
     }
     return false
+  }
+
+  private func takeChild() -> Task<Never, Never>? {
+    defer { child = nil }
+    return child
   }
 
   private func insert(_ flag: Flags) -> Flags {

@@ -1,5 +1,3 @@
-internal import Dispatch
-
 /// Waits for work until a limit passes, then goes on without it: for work that ignores cancellation.
 ///
 /// The work is cancelled at the limit but not awaited. If it ignores that, it keeps running, and so does everything it holds:
@@ -56,13 +54,31 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
 ///
 /// States: *open* (until one of the three comes), *decided* (the outcome waits for the caller or has been given to it), and
 /// apart from these whether the work is still running.
+///
+/// Nothing stays here once it was given to the caller: tasks that the body started keep this object, as their deadline, for
+/// as long as they run.
 private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked Sendable {
   private struct State {
     var work: Task<Void, Never>?
+    /// Decided before the caller waited.
     var outcome: Result<Value, any Error>?
     var continuation: CheckedContinuation<Value, any Error>?
+    var isDecided = false
     var isAbandoned = false
     var hasEnded = false
+
+    /// - Returns: The caller, when it waits already.
+    mutating func decide(
+      _ outcome: Result<Value, any Error>
+    ) -> CheckedContinuation<Value, any Error>? {
+      isDecided = true
+      guard let continuation else {
+        self.outcome = outcome
+        return nil
+      }
+      self.continuation = nil
+      return continuation
+    }
   }
 
   private let state = Lock(State())
@@ -83,8 +99,8 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
 
   func wait(with continuation: CheckedContinuation<Value, any Error>) {
     let outcome = state.withLock { state in
-      if state.outcome == nil { state.continuation = continuation }
-      return state.outcome
+      if !state.isDecided { state.continuation = continuation }
+      return state.outcome.take()
     }
     if let outcome { continuation.resume(with: outcome) }
   }
@@ -94,9 +110,7 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
     let (continuation, wasAbandoned) = state.withLock { state in
       state.hasEnded = true
       state.work = nil
-      if state.outcome == nil { state.outcome = outcome }
-      defer { state.continuation = nil }
-      return (state.continuation, state.isAbandoned)
+      return (state.isDecided ? nil : state.decide(outcome), state.isAbandoned)
     }
     continuation?.resume(with: outcome)
     if wasAbandoned { TimeoutStatistics.shared.recordAbandonedEnd() }
@@ -110,18 +124,16 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
   func abandon(throwing error: any Error) {
     let (continuation, work) = state.withLock {
       state -> (CheckedContinuation<Value, any Error>?, Task<Void, Never>?) in
-      guard state.outcome == nil else { return (nil, nil) }
-      state.outcome = .failure(error)
+      guard !state.isDecided else { return (nil, nil) }
       state.isAbandoned = true
       // Counted under the lock, so that the end of the work is never counted before its abandonment.
       TimeoutStatistics.shared.recordAbandoned()
-      defer { state.continuation = nil }
-      return (state.continuation, state.work)
+      return (state.decide(.failure(error)), state.work)
     }
+    // Of an open call the work is running: `begin` came before whoever may abandon, and its end decides.
     guard let work else { return }
     if error is TimeoutError { TimeoutStatistics.shared.recordExpiry() }
     continuation?.resume(throwing: error)
-    // Cancelling runs a user's handlers: not on the thread that serves everyone's deadlines.
-    DispatchQueue.global(qos: .userInitiated).async { work.cancel() }
+    CancellationQueues.run { work.cancel() }
   }
 }

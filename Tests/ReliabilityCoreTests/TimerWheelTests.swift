@@ -49,6 +49,28 @@ import Testing
     #expect(fired == [1, 2])
   }
 
+  /// Added from near and far, so that some move down several levels before they are due and some never.
+  @Test func alarmsOfOneTickFireInTheOrderInWhichTheyWereAdded() {
+    var wheel = TimerWheel()
+    var fired: [Int] = []
+    var alarms: [Recorder] = []
+    for (id, tick) in [0, 5, 70, 200_000, 299_000, 299_900, 299_999].enumerated() {
+      wheel.advance(to: UInt64(tick)).fire()
+      for twin in [2 * id, 2 * id + 1] {
+        alarms.append(Recorder(twin) { fired.append($0) })
+        _ = wheel.insert(alarms[twin], at: 300_000)
+      }
+    }
+    // The first, the last and one between.
+    for id in [0, 13, 6] {
+      let removed = wheel.remove(alarms[id])
+      #expect(removed)
+      unsafe Unmanaged.passUnretained(alarms[id]).release()
+    }
+    wheel.advance(to: 300_000).fire()
+    #expect(fired == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12])
+  }
+
   @Test func wheelThatIsDroppedGivesUpTheAlarmsThatWait() {
     weak var last: Recorder?
     do {
@@ -95,6 +117,10 @@ import Testing
         #expect(Set(fired) == Set(due.map(\.id)) && fired.count == due.count, "seed \(seed)")
         let ticks = fired.map { id in due.first { $0.id == id }!.tick }
         #expect(ticks == ticks.sorted(), "seed \(seed)")
+        // Of one tick in the order of insertion, which is that of the ids.
+        for (a, b) in zip(zip(ticks, fired), zip(ticks, fired).dropFirst()) where a.0 == b.0 {
+          #expect(a.1 < b.1, "seed \(seed)")
+        }
         model.removeAll { $0.tick <= now }
         let count = wheel.count
         #expect(count == model.count)

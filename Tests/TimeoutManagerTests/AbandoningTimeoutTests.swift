@@ -67,6 +67,29 @@ import TimeoutManager
     await cancelled.wait()
   }
 
+  @Test(.timeLimit(.minutes(1))) func taskThatTheBodyLeavesBehindDoesNotKeepTheResult() async throws
+  {
+    final class Held: Sendable {}
+    let (body, stray) = (Gate(), Gate())
+    for isWaiting in [false, true] {
+      let reference = try await Task {
+        async let held = withTimeout(abandoningAfter: .seconds(5), clock: clock) {
+          Task { await stray.wait() }
+          if isWaiting { await body.wait() }
+          return Held()
+        }
+        if isWaiting {
+          await clock.scheduled(atLeast: 1)
+          body.open()
+        }
+        return try await WeakReference(held)
+      }.value
+      while reference.object != nil, !Task.isCancelled { await Task.yield() }
+      #expect(reference.object == nil)
+    }
+    stray.open()
+  }
+
   @Test func noTimeLeftThrowsAtOnce() async {
     await #expect(throws: TimeoutError.self) {
       try await withTimeout(abandoningAfter: .zero, clock: clock) { Issue.record("the body ran") }

@@ -67,6 +67,21 @@ import TimeoutManager
     #expect(await blocked.failure is TimeoutError)
   }
 
+  /// Every thread of the pool computes at the priority of the cancellations: the limits must reach them all the same.
+  @Test(.timeLimit(.minutes(1)), arguments: [TaskPriority.high, .medium, .low])
+  func limitReachesBodiesThatKeepEveryCoreBusy(priority: TaskPriority) async {
+    let giveUp = ContinuousClock.now + .seconds(10)
+    let bodies = (0..<16).map { _ in
+      Task.detached(priority: priority) {
+        try await withTimeout(.milliseconds(20)) {
+          while !Task.isCancelled && ContinuousClock.now < giveUp {}
+          try Task.checkCancellation()
+        }
+      }
+    }
+    for body in bodies { #expect(await body.result.failure is TimeoutError) }
+  }
+
   /// A body that ends just as its limit passes: one outcome, the right one, whoever wins.
   @Test(.timeLimit(.minutes(5)))
   func bodyThatFinishesAtTheLimitHasExactlyOneOutcome() async throws {
@@ -103,6 +118,23 @@ import TimeoutManager
     }
     #expect(tallies.values + tallies.timeouts == rounds)
     #expect(tallies.values > 0 && tallies.timeouts > 0)
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func limitsThatEndTogetherAreReportedAsTheOuterOne() async throws {
+    for _ in 0..<2000 {
+      let outcome = await Result.of {
+        try await withTimeout(.microseconds(300), kind: .total) {
+          try await withTimeout(.seconds(60), kind: .attempt) {
+            try await ContinuousClock().wait(for: .seconds(600))
+          }
+        }
+      }
+      let error = try #require(outcome.failure as? TimeoutError)
+      // Where the machine took all the time away before the inner call began, its error is the cause of the outer one's,
+      // or comes before the timer.
+      #expect(error.kind == .total || error.limit == .zero)
+    }
   }
 
   @Test(.timeLimit(.minutes(1)))

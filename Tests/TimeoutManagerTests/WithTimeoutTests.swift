@@ -211,6 +211,48 @@ import TimeoutManager
     #expect(await stray.value.failure is TimeoutError)
   }
 
+  /// Held by what a body returns or throws.
+  final class Held: Sendable {}
+  struct Carrier: Error { let held = Held() }
+
+  /// How a call ends whose body leaves a task behind.
+  enum Ending: CaseIterable { case inTime, afterTheLimit, cancelled }
+
+  // A connection whose read loop was started under a limit: the loop must not keep the connection.
+  @Test(.timeLimit(.minutes(1)), arguments: Ending.allCases, [false, true])
+  func taskThatTheBodyLeavesBehindKeepsNeitherItsResultNorItsError(
+    ending: Ending, throwing: Bool
+  ) async throws {
+    let (body, stray) = (Gate(), Gate())
+    let clock = ManualClock()
+    let reference = await Task {
+      let task = Task {
+        await Result.of {
+          try await withTimeout(.seconds(5), clock: clock) {
+            Task { await stray.wait() }
+            await body.wait()
+            if throwing { throw Carrier() }
+            return Held()
+          }
+        }
+      }
+      await clock.scheduled(atLeast: 1)
+      switch ending {
+      case .inTime: break
+      case .afterTheLimit: clock.advance(by: .seconds(5))
+      case .cancelled: task.cancel()
+      }
+      body.open()
+      let outcome = await task.value
+      let error = (outcome.failure as? TimeoutError)?.cause ?? outcome.failure
+      return (outcome.value ?? (error as? Carrier)?.held).map { WeakReference($0) }
+    }.value
+    // The thread that ends the child, or cancels it, may hold it for a moment longer.
+    while reference?.object != nil, !Task.isCancelled { await Task.yield() }
+    #expect(reference != nil && reference?.object == nil)
+    stray.open()
+  }
+
   @Test @MainActor func mainActorCallerKeepsItsIsolationAndItsNonSendableResult() async throws {
     let notes = Notes()
     let same = try await withTimeout(.seconds(1), clock: clock) {
