@@ -13,12 +13,16 @@ package struct Lock<Value: ~Copyable>: ~Copyable {
     mutex = Mutex(value)
   }
 
-  /// Runs the body with the value, alone. Not recursive; never call a user's code inside.
+  /// Runs the body with the value, alone.
+  ///
+  /// Not recursive; never call a user's code inside.
   @inlinable package borrowing func withLock<Result: ~Copyable, Failure: Error>(
     _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
     // Of the lock, not of the value: to take the value's address is an access before the sanitizer knows of the lock.
-    let address = unsafe withUnsafePointer(to: self) { unsafe UnsafeMutableRawPointer(mutating: $0) }
+    let address = unsafe withUnsafePointer(to: self) {
+      unsafe UnsafeMutableRawPointer(mutating: $0)
+    }
     return try mutex.withLock { (value) throws(Failure) in
       unsafe creliability_lock_taken(address)
       defer { unsafe creliability_lock_given_up(address) }

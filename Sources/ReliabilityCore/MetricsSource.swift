@@ -23,7 +23,9 @@ public struct MetricSample: Hashable, Sendable {
     get { labelPairs.map { (name: $0.name, value: $0.value) } }
     set { labelPairs = newValue.map { Label(name: $0.name, value: $0.value) } }
   }
-  /// The figure. Of a histogram, the sum of its values.
+  /// The figure.
+  ///
+  /// Of a histogram, the sum of its values.
   public var value: Double
   /// One sentence that says what is measured, without a full stop; may be empty.
   public var help: String
@@ -83,7 +85,9 @@ public struct MetricDistribution: Hashable, Sendable {
   public struct Bucket: Hashable, Sendable {
     /// The bound, which belongs to the bucket (`le`).
     public var upperBound: Double
-    /// How many values of the whole histogram are no larger. Cumulative: it never falls from one bucket to the next.
+    /// How many values of the whole histogram are no larger.
+    ///
+    /// Cumulative: it never falls from one bucket to the next.
     public var count: Int
 
     /// Makes a bucket.
@@ -93,7 +97,9 @@ public struct MetricDistribution: Hashable, Sendable {
     }
   }
 
-  /// The buckets, by ascending finite bound. The one without a bound is ``count``.
+  /// The buckets, by ascending finite bound.
+  ///
+  /// The one without a bound is ``count``.
   public var buckets: [Bucket]
   /// How many values there are.
   public var count: Int
