@@ -45,7 +45,8 @@ import Testing
     "A rule for the type wins over what the error says itself, which wins over rules for any error")
   func precedence() {
     let open = ErrorClassifier.Rule("any") { _ in Classification(.process, .notRetryable) }
-    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable()) }
+    let typed = ErrorClassifier.Rule(Classified.self) { _ in Classification(.payment, .retryable())
+    }
     #expect(ErrorClassifier([open]).classify(Classified()).category == .database)
     #expect(ErrorClassifier([open]).classify(Plain()).category == .process)
     #expect(ErrorClassifier([open, typed]).classify(Classified()).category == .payment)
@@ -135,6 +136,15 @@ import Testing
     let report = ErrorReport(Opaque(), options: options)
     #expect(report.detail == "the driver gave up")
     #expect(report.causes.map(\.category) == [.database])
+  }
+
+  @Test("Errors that are each other's causes many times over are classified in no time")
+  func branchingCycle() {
+    final class Knot: ErrorWithCauses, Sendable {
+      var causes: [any Error] { [any Error](repeating: self, count: 16) }
+    }
+    #expect(ErrorClassifier.default.classify(Knot()) == .unknown)
+    #expect(ErrorReport(Knot()).causes.count == 8)
   }
 }
 
