@@ -182,13 +182,27 @@ struct RedactionScanner {
     return input[(colon + 1)..<end].contains { (0x61...0x7A).contains($0 | 0x20) }
   }
 
+  /// Whether a bracket begins a value, and not a sentence about one: "Unexpected token: { at line 3".
+  private func opensValue(_ bracket: Int) -> Bool {
+    var index = bracket + 1
+    guard let next = at(index) else { return false }
+    if next > 0x20 { return true }
+    while let byte = at(index), byte <= 0x20 { index += 1 }
+    guard let first = at(index), isWord(first) else { return true }
+    while let byte = at(index),
+      isWord(byte) || byte == UInt8(ascii: " ") && !isWord(at(index + 1) ?? 0)
+    { index += 1 }
+    return at(index) == UInt8(ascii: ":") || at(index) == UInt8(ascii: "=")
+  }
+
   /// The end of an unquoted value: of the word, or of the brackets that it opens, as in `Optional("a b")`.
   private func endOfValue(from start: Int) -> Int {
     var end = start
     var depth = 0
     while let byte = at(end), depth > 0 || byte > 0x20 {
       switch byte {
-      case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+      case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"):
+        if depth > 0 || opensValue(end) { depth += 1 }
       case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: "}"): depth = max(0, depth - 1)
       case UInt8(ascii: "&") where depth == 0: return end
       case UInt8(ascii: "\""), UInt8(ascii: "'"):

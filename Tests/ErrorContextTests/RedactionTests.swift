@@ -47,6 +47,9 @@ import Testing
     ("{\"password\":\"\",\"n\":1}", "{\"password\":\"\",\"n\":1}"),
     ("<a:password>a b</a:password>", "<a:password><private></a:password>"),
     ("usage: log in <password> <file>", "usage: log in <password> <file>"),
+    ("Unexpected token: { at line 3", "Unexpected token: <private> at line 3"),
+    ("credentials: { user: 'a b' } x", "credentials: <private> x"),
+    ("{\"secrets\": {\n  \"v\": \"a b\"\n}, \"n\": 1}", "{\"secrets\": <private> \"n\": 1}"),
     ("DB_PASS=x --pass y", "DB_PASS=<private> --pass <private>"),
     ("bypass=1 compass=2 passed: 3", "bypass=1 compass=2 passed: 3"),
     ("X-Amz-Signature=abc", "X-Amz-Signature=<private>"),
@@ -106,7 +109,7 @@ import Testing
     "The time grows with the length alone, whatever the text repeats",
     arguments: [
       "a://b:c^", "a://", "a://b/", "<password>", ":password>", "token=(", "Bearer (", "token=\"",
-      "a://b?", "token: ", "\"", "[token](",
+      "a://b?", "token: ", "token:{ ", "token:{ a ", "\"", "[token](",
     ])
   func linear(piece: String) {
     let text = String(repeating: piece, count: 100_000 / piece.utf8.count)
