@@ -68,6 +68,16 @@ public struct AttemptRecord: Hashable, Sendable {
   }
 }
 
+extension Error {
+  /// The error's message and contexts for a log: secrets taken out, 1,024 bytes at most.
+  package var messageForLog: String {
+    let contexts = (self as? ContextualError)?.frames ?? []
+    let message = ReportText.message(of: self, limit: 512)
+    return ReportText.printable(
+      ([message] + contexts.map(\.description)).joined(separator: ", in "), limit: 1024)
+  }
+}
+
 /// Where retries leave their failed attempts for the error context they run in.
 package enum AttemptJournal {
   /// Whether anybody listens.

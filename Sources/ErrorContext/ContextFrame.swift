@@ -37,8 +37,9 @@ public struct ContextFrame: Hashable, Sendable {
 }
 
 extension ContextFrame: CustomStringConvertible {
-  /// Name, values and source in one line.
+  /// Name, values and source in one line, without private values and secrets.
   public var description: String {
-    values.entries.isEmpty ? "\(name) (\(source))" : "\(name) [\(values)] (\(source))"
+    let name = ReportText.clean(name, limit: 128)
+    return values.entries.isEmpty ? "\(name) (\(source))" : "\(name) [\(values)] (\(source))"
   }
 }

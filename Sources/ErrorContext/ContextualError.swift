@@ -85,7 +85,7 @@ extension Error {
   ///
   /// Looks through ``ContextualError`` and every `ErrorWithCauses`, outside in, causes in their order.
   ///
-  ///     if let status = error.underlying(as: HTTPStatusError.self) { print(status.code) }
+  ///     if let status = error.underlying(as: HTTPStatusError.self) { print(status.statusCode) }
   ///
   /// - Parameter type: A concrete error type, or a protocol as in `(any ClassifiedError).self`.
   /// - Returns: The error as that type, or `nil` when none of the first 64 errors looked at is one.

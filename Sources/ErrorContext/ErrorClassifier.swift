@@ -25,6 +25,11 @@ public struct ErrorClassifier: Sendable {
   /// How many wrappers deep an error is followed; whatever is deeper counts as unknown.
   static let depthLimit = 16
 
+  /// How many errors are looked at to classify one; the rest counts as unknown.
+  ///
+  /// Causes that are each other's causes would else take 16 to the power of 16 steps.
+  private static let countLimit = 256
+
   /// Makes a classifier with the built-in rules and these before them.
   ///
   /// - Parameter rules: Among rules for any error an earlier one goes first.
@@ -54,9 +59,10 @@ public struct ErrorClassifier: Sendable {
   /// What kind of trouble the error is and whether trying again can help.
   ///
   /// - Complexity: Constant for errors with a rule for their type; else O(number of rules for any error), times the
-  ///   number of causes for errors with causes (16 levels deep and 16 wide at most).
+  ///   number of causes for errors with causes (16 levels deep, 16 wide and 256 in all at most).
   public func classify(_ error: any Error) -> Classification {
-    classify(error, depth: 0)
+    var left = Self.countLimit
+    return classify(error, depth: 0, left: &left)
   }
 
   /// Whether the error means that the caller gave up, also when it is wrapped.
@@ -66,11 +72,12 @@ public struct ErrorClassifier: Sendable {
     error is CancellationError || classify(error).category == .cancelled
   }
 
-  private func classify(_ error: any Error, depth: Int) -> Classification {
+  private func classify(_ error: any Error, depth: Int, left: inout Int) -> Classification {
     if error is CancellationError { return .cancelled }
-    if depth >= Self.depthLimit { return .unknown }
+    if depth >= Self.depthLimit || left <= 0 { return .unknown }
+    left -= 1
     if let contextual = error as? ContextualError {
-      return classify(contextual.underlying, depth: depth + 1)
+      return classify(contextual.underlying, depth: depth + 1, left: &left)
     }
     if !rulesByType.isEmpty, let rule = rulesByType[ObjectIdentifier(type(of: error))],
       let answer = rule.classify(error)
@@ -87,13 +94,15 @@ public struct ErrorClassifier: Sendable {
       return Classification(.validation, .notRetryable)
     }
     let causes = causes(of: error)
-    return causes.isEmpty ? .unknown : classify(causes, depth: depth + 1)
+    return causes.isEmpty ? .unknown : classify(causes, depth: depth + 1, left: &left)
   }
 
-  private func classify(_ causes: ArraySlice<any Error>, depth: Int) -> Classification {
+  private func classify(
+    _ causes: ArraySlice<any Error>, depth: Int, left: inout Int
+  ) -> Classification {
     var result: Classification?
     for cause in causes {
-      let answer = classify(cause, depth: depth)
+      let answer = classify(cause, depth: depth, left: &left)
       if answer.category == .cancelled { continue }
       guard var merged = result else {
         result = answer

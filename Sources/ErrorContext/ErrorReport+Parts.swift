@@ -41,7 +41,7 @@ extension ErrorReport {
           entry.value.unredacted.prefix(utf8: 1024), isPublic: entry.value.isPublic)
         let key = ReportText.printable(entry.key, limit: 64)
         return Value(
-          key: key, text: ReportText.printable(redaction.shown(value, name: key), limit: 256))
+          key: key, text: ReportText.printable(redaction.shown(value, name: entry.key), limit: 256))
       }
     }
   }

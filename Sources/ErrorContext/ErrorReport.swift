@@ -112,14 +112,15 @@ public struct ErrorReport: Hashable, Sendable {
     fingerprint = Fingerprint.make(
       type: facts.type, category: facts.category.rawValue, message: facts.message,
       causes: facts.causes.map(\.type),
-      place: frames.first.map { "\($0.name) \($0.fileID)" } ?? "")
+      place: frames.first.map { "\(Fingerprint.normalized($0.name)) \($0.fileID)" } ?? "")
     occurredAt = now
-    attempts = contextual.attempts
+    attempts = contextual.attempts.map { $0.redacted(by: options.redaction) }
     attemptsDropped = contextual.dropped.attempts
     context = frames.map { Frame($0, redaction: options.redaction) }
     self.timeline = Self.timeline(of: contextual, adding: timeline)
-    self.process = process
-    self.download = download
+      .map { $0.redacted(by: options.redaction) }
+    self.process = process?.redacted(by: options.redaction)
+    self.download = download?.redacted(by: options.redaction)
   }
 
   private static func timeline(

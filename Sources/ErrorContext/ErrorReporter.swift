@@ -8,7 +8,8 @@ public protocol ErrorSink: Sendable {
   ///
   /// Called on the thread that reports the error, which waits: hand slow work to somebody else, or read
   /// ``ErrorReporter/reports(keeping:)`` instead. Calls may come from several threads at once. What it throws is counted
-  /// and disturbs nobody; what it reports to the same reporter is counted and dropped, for it would come back to it.
+  /// and disturbs nobody; what it reports to the same reporter, also by way of another one, is counted and dropped, for it
+  /// would come back to it.
   func receive(_ report: ErrorReport) throws
 }
 
@@ -27,7 +28,27 @@ public final class ErrorReporter: Sendable {
   /// It has no sinks until the program adds some.
   public static let shared = ErrorReporter()
 
-  private static let isDelivering = TaskLocal<ErrorReporter?>(wrappedValue: nil)
+  private static let deliveries = TaskLocal<Delivery?>(wrappedValue: nil)
+
+  /// A delivery under way, and the one of another reporter out of which it came.
+  private final class Delivery: Sendable {
+    let reporter: ErrorReporter
+    let outer: Delivery?
+
+    init(by reporter: ErrorReporter, inside outer: Delivery?) {
+      self.reporter = reporter
+      self.outer = outer
+    }
+
+    func isInside(_ reporter: ErrorReporter) -> Bool {
+      var delivery = Optional(self)
+      while let current = delivery {
+        if current.reporter === reporter { return true }
+        delivery = current.outer
+      }
+      return false
+    }
+  }
 
   /// How reports are made.
   public let options: ErrorReport.Options
@@ -74,7 +95,8 @@ public final class ErrorReporter: Sendable {
 
   /// Hands a report to all sinks and readers.
   public func deliver(_ report: ErrorReport) {
-    if Self.isDelivering.get() === self {
+    let outer = Self.deliveries.get()
+    if let outer, outer.isInside(self) {
       state.withLock { $0.dropped += 1 }
       return
     }
@@ -84,7 +106,7 @@ public final class ErrorReporter: Sendable {
     }
     var failures = 0
     if !sinks.isEmpty {
-      Self.isDelivering.withValue(self) {
+      Self.deliveries.withValue(Delivery(by: self, inside: outer)) {
         for (_, sink) in sinks {
           do { try sink.receive(report) } catch { failures += 1 }
         }
@@ -126,7 +148,10 @@ public final class ErrorReporter: Sendable {
   ///
   /// A delivery that is under way may still reach it.
   public func remove(_ id: SinkID) {
-    state.withLock { state in state.sinks.removeAll { $0.id == id.value } }
+    // Taken out under the lock and released after it: releasing may run the sink's code.
+    _ = state.withLock { state in
+      state.sinks.firstIndex { $0.id == id.value }.map { state.sinks.remove(at: $0) }
+    }
   }
 
   /// The reports from now on, for a reader that takes its time without slowing anybody down.

@@ -19,9 +19,10 @@ enum Fingerprint {
   /// The text with everything that varies between occurrences replaced by a placeholder.
   static func normalized(_ text: String) -> String {
     var result: [UInt8] = []
-    let bytes = removingMasks(text.utf8.prefix(1024))
+    // The result is cut, not the text: how long an id is must not decide how much of what follows it counts.
+    let bytes = removingMasks(text.utf8.prefix(4096))
     var index = 0
-    while index < bytes.count {
+    while index < bytes.count, result.count < 1024 {
       let byte = bytes[index]
       if byte <= 0x20 {
         if result.last != 0x20 { result.append(0x20) }
@@ -43,7 +44,7 @@ enum Fingerprint {
         appendWord(bytes[start..<index], to: &result)
       }
     }
-    return String(decoding: result, as: UTF8.self)
+    return String(decoding: result.prefix(1024), as: UTF8.self)
   }
 
   /// What was hidden was there or not, long or short: it must not make a difference.
@@ -62,7 +63,9 @@ enum Fingerprint {
   private static func appendWord(_ word: ArraySlice<UInt8>, to result: inout [UInt8]) {
     if word.contains(UInt8(ascii: "/")) || word.contains(UInt8(ascii: "\\")) {
       result.append(UInt8(ascii: "/"))
-    } else if word.contains(where: isDigit) || word.count >= 8 && word.allSatisfy(isHexLetter) {
+    } else if word.contains(where: { isDigit($0) || $0 == UInt8(ascii: "@") })
+      || word.count >= 8 && word.allSatisfy(isHexLetter)
+    {
       result.append(UInt8(ascii: "#"))
     } else {
       result += word

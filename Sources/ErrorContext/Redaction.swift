@@ -22,13 +22,14 @@ public struct Redaction: Hashable, Sendable {
   private let pairs: [UInt32]
 
   private static let standardEndings: [[UInt8]] = [
-    "password", "passwd", "passphrase", "passwort", "pwd", "secret", "token", "apikey", "accesskey",
-    "accesskeyid", "privatekey", "secretkey", "credential", "credentials", "authorization",
-    "cookie", "cookies", "sessionid", "jwt",
+    "password", "passwords", "passwd", "passphrase", "passwort", "pwd", "secret", "secrets",
+    "token", "tokens", "apikey", "apikeys", "accesskey", "accesskeyid", "accountkey",
+    "encryptionkey", "privatekey", "secretkey", "signingkey", "credential", "credentials",
+    "authorization", "cookie", "cookies", "sessionid", "jwt",
   ].map { Array($0.utf8) }
 
-  /// Names that are secret only as a whole: many harmless words end in them.
-  private static let wholeNames: [[UInt8]] = ["auth", "sig", "signature", "sid", "xauth"]
+  /// Words that are secret only as a whole name or as its last part (`DB_PASS`): many harmless words end in them.
+  private static let wholeNames: [[UInt8]] = ["auth", "pass", "sig", "signature", "sid", "xauth"]
     .map { Array($0.utf8) }
 
   /// Makes the standard rules, with more names of secrets.
@@ -67,6 +68,9 @@ public struct Redaction: Hashable, Sendable {
       {
         return argument[...colon] + Self.mask
       }
+      for option in ["--user=", "--proxy-user="] where argument.hasPrefix(option) {
+        if let colon = argument.firstIndex(of: ":") { return argument[...colon] + Self.mask }
+      }
       return redact(argument)
     }
   }
@@ -82,8 +86,10 @@ public struct Redaction: Hashable, Sendable {
     {
       return false
     }
+    let separator = name.lastIndex { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+    let lastPart = name[(separator.map { $0 + 1 } ?? name.startIndex)...]
     let name = Self.folded(name)
-    return Self.wholeNames.contains(name)
+    return Self.wholeNames.contains(name) || Self.wholeNames.contains(Self.folded(lastPart))
       || endings.contains { name.count >= $0.count && name.suffix($0.count).elementsEqual($0) }
   }
 

@@ -4,6 +4,8 @@ struct RedactionScanner {
   private let rules: Redaction
   private var position = 0
   private var copied = 0
+  // Where the URL that is being passed ends.
+  private var urlEnd = 0
   private(set) var output: [UInt8] = []
 
   init(_ input: [UInt8], rules: Redaction) {
@@ -21,7 +23,10 @@ struct RedactionScanner {
         at(position + 1) == UInt8(ascii: "/"), at(position + 2) == UInt8(ascii: "/")
       {
         position += 3
-        scanURL()
+        scanAuthority()
+      } else if position < urlEnd, byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#") {
+        hide(position + 1, urlEnd)
+        position = urlEnd
       } else {
         position += 1
       }
@@ -51,10 +56,23 @@ struct RedactionScanner {
     if rules.isSecret(name: word) {
       hideValue(
         isOption: word.first == UInt8(ascii: "-"), isHeader: Self.isWholeLineHeader(word))
-    } else if word.count <= 6, at(position) == UInt8(ascii: " "), Self.isScheme(word) {
-      let end = endOfToken(from: position + 1)
-      if end - position > 8 { hide(position + 1, end) }
+      if position == word.endIndex { hideElement(named: word) }
+    } else if word.count <= 6, Self.isBlank(at(position)), Self.isScheme(word) {
+      var begin = position
+      while Self.isBlank(at(begin)) { begin += 1 }
+      let end = endOfValue(from: begin)
+      if end - begin >= 8 { hide(begin, end) }
     }
+  }
+
+  /// Hides the text of an XML element that has the name of a secret.
+  private mutating func hideElement(named name: ArraySlice<UInt8>) {
+    guard at(position) == UInt8(ascii: ">"), name.startIndex > 0,
+      [UInt8(ascii: "<"), UInt8(ascii: ":")].contains(input[name.startIndex - 1]),
+      let end = input[position...].prefix(8192).firstIndex(of: UInt8(ascii: "<")),
+      at(end + 1) == UInt8(ascii: "/")
+    else { return }
+    hide(position + 1, end)
   }
 
   /// Hides what comes after the name of a secret, if a separator comes between.
@@ -76,6 +94,13 @@ struct RedactionScanner {
         hasSeparator = hasSeparator || isOption
         // A closing quote of the name belongs to the name.
         if !hasSeparator || isOption { quote = nil }
+      case UInt8(ascii: ")"), UInt8(ascii: "]"):
+        // The name was a subscript, or a dictionary's `AnyHashable("name")`.
+        if quote == nil || hasSeparator { break scan }
+        quote = nil
+      case UInt8(ascii: ">"):
+        // The arrow of another language's dictionary.
+        if input[index - 1] != UInt8(ascii: "=") { break scan }
       case UInt8(ascii: "\\"): break
       default: break scan
       }
@@ -88,32 +113,55 @@ struct RedactionScanner {
     }
     let end: Int
     if let quote {
+      // A doubled quote: JSON in a field of a CSV file.
+      while at(index) == quote, let next = at(index + 1), isWord(next) { index += 1 }
       end = endOfQuoted(from: index, quote: quote, isEscaped: isEscaped)
     } else {
-      end = isHeader ? endOfLine(from: index) : endOfToken(from: index)
+      end = max(endOfValue(from: index), isHeader ? endOfLine(from: index) : index)
     }
     hide(index, end)
   }
 
-  private mutating func scanURL() {
+  /// Hides the user info of a URL; its query is hidden on the way.
+  private mutating func scanAuthority() {
     let start = position
-    var end = start
-    while let byte = at(end), !Self.endsURL(byte) { end += 1 }
+    // A URL in another one's path ends with it; looking again would make many of them quadratic.
+    var end = max(start, urlEnd)
+    if start >= urlEnd {
+      while let byte = at(end), !Self.endsURL(byte) { end += 1 }
+    }
     var authorityEnd = start
     while authorityEnd < end, !Self.endsAuthority(input[authorityEnd]) { authorityEnd += 1 }
     var userInfoEnd = input[start..<authorityEnd].lastIndex(of: UInt8(ascii: "@"))
     if userInfoEnd == nil, hasNoPort(start, authorityEnd) {
-      // A raw `/`, `?` or `#` in the password: what looks like host and port is the beginning of the user info.
-      userInfoEnd = input[authorityEnd..<end].firstIndex(of: UInt8(ascii: "@"))
+      // A raw `/`, `?`, `#`, `^` or the like in the password: what looks like host and port is the beginning of the user
+      // info.
+      let tokenEnd = endOfURLToken(from: end)
+      userInfoEnd = input[authorityEnd..<tokenEnd].firstIndex(of: UInt8(ascii: "@"))
+      if let at = userInfoEnd, at >= end {
+        end = at
+        while let byte = self.at(end), !Self.endsURL(byte) { end += 1 }
+      }
     }
-    if let userInfoEnd { hide(start, userInfoEnd) }
-    let rest = max(position, authorityEnd)
-    if let query = input[rest..<end].firstIndex(where: {
-      $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
-    }) {
-      hide(query + 1, end)
+    if let userInfoEnd {
+      hide(start, userInfoEnd)
+    } else if authorityEnd == input.count, isCutUserInfo(start, authorityEnd) {
+      hide(start, authorityEnd)
     }
-    position = end
+    position = max(position, min(authorityEnd, end))
+    urlEnd = end
+  }
+
+  /// The next blank, quote or angle bracket, or where it is too late for a password to end.
+  private func endOfURLToken(from start: Int) -> Int {
+    var end = start
+    while end - start < 256, let byte = at(end), byte > 0x20, byte != UInt8(ascii: "\""),
+      byte != UInt8(ascii: "<"),
+      byte != UInt8(ascii: ">")
+    {
+      end += 1
+    }
+    return end
   }
 
   /// Whether a colon in the authority is followed by something that isn't a port.
@@ -124,14 +172,48 @@ struct RedactionScanner {
     return !input[(colon + 1)..<end].allSatisfy { (0x30...0x39).contains($0) }
   }
 
-  private func endOfToken(from start: Int) -> Int {
+  /// Whether the end of the text may have cut off the `@` that would tell: an authority with letters where the port
+  /// should be, or one that is longer than any host's name.
+  private func isCutUserInfo(_ start: Int, _ end: Int) -> Bool {
+    if end - start > 255 { return true }
+    guard start < end, input[start] != UInt8(ascii: "["),
+      let colon = input[start..<end].firstIndex(of: UInt8(ascii: ":"))
+    else { return false }
+    return input[(colon + 1)..<end].contains { (0x61...0x7A).contains($0 | 0x20) }
+  }
+
+  /// Whether a bracket begins a value, and not a sentence about one: "Unexpected token: { at line 3".
+  private func opensValue(_ bracket: Int) -> Bool {
+    var index = bracket + 1
+    guard let next = at(index) else { return false }
+    if next > 0x20 { return true }
+    while let byte = at(index), byte <= 0x20 { index += 1 }
+    guard let first = at(index), isWord(first) else { return true }
+    while let byte = at(index),
+      isWord(byte) || byte == UInt8(ascii: " ") && !isWord(at(index + 1) ?? 0)
+    { index += 1 }
+    return at(index) == UInt8(ascii: ":") || at(index) == UInt8(ascii: "=")
+  }
+
+  /// The end of an unquoted value: of the word, or of the brackets that it opens, as in `Optional("a b")`.
+  private func endOfValue(from start: Int) -> Int {
     var end = start
-    while let byte = at(end), byte > 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "'"),
-      byte != UInt8(ascii: "&")
-    {
+    var depth = 0
+    while let byte = at(end), depth > 0 || byte > 0x20 {
+      switch byte {
+      case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"):
+        if depth > 0 || opensValue(end) { depth += 1 }
+      case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: "}"): depth = max(0, depth - 1)
+      case UInt8(ascii: "&") where depth == 0: return end
+      case UInt8(ascii: "\""), UInt8(ascii: "'"):
+        if depth == 0 { return end }
+        let isEscaped = input[end - 1] == UInt8(ascii: "\\")
+        end = endOfQuoted(from: end + 1, quote: byte, isEscaped: isEscaped) + (isEscaped ? 1 : 0)
+      default: break
+      }
       end += 1
     }
-    return end
+    return min(end, input.count)
   }
 
   private func endOfLine(from start: Int) -> Int {
@@ -179,6 +261,10 @@ struct RedactionScanner {
     return ["authorization", "cookie", "cookies"].contains {
       name.suffix($0.utf8.count).elementsEqual($0.utf8)
     }
+  }
+
+  private static func isBlank(_ byte: UInt8?) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
   }
 
   private static func isScheme(_ word: ArraySlice<UInt8>) -> Bool {

@@ -64,7 +64,7 @@ enum ReportText {
   static func printable(_ text: String, limit: Int) -> String {
     // Cut before it is looked at, with a little more than the limit so that the end is marked as cut.
     let text = text.utf8.count > limit ? text.prefix(utf8: limit + 4) : text
-    let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A }
+    let isPlain = hasNoControls(text.utf8)
     if isPlain, text.utf8.count <= limit { return text }
     var bounded = BoundedText(limit: limit)
     if isPlain {
@@ -73,18 +73,38 @@ enum ReportText {
     }
     var replaced = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
-      let isControl = scalar.value < 0x20 || scalar.value == 0x7F
+      let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
       replaced.append(isControl && scalar != "\n" && scalar != "\t" ? "\u{FFFD}" : scalar)
     }
     bounded.write(String(replaced))
     return bounded.text
   }
 
+  /// Whether no scalar is a control character, those from U+0080 to U+009F (`C2 80` to `9F`) included: U+009B begins an
+  /// escape sequence like `ESC [`.
+  private static func hasNoControls(_ utf8: String.UTF8View) -> Bool {
+    var before: UInt8 = 0
+    for byte in utf8 {
+      if byte < 0x20 && byte != 0x09 && byte != 0x0A || byte == 0x7F { return false }
+      if before == 0xC2, byte < 0xA0 { return false }
+      before = byte
+    }
+    return true
+  }
+
   /// The last 2,000 characters of an output, 8,000 bytes at most.
   static func tail(_ text: String) -> String {
     // Redaction first: the cut must not separate a secret from its name. What lies further back than four times the
     // limit can't be part of the result.
-    let end = text.suffix(characters: 8000, utf8: 32_000)
+    var end = text.suffix(characters: 8000, utf8: 32_000)
+    if end.utf8.count < text.utf8.count {
+      // The first word may be the rest of a secret whose name was cut off. One that is longer than a token is none.
+      let word = end.utf8.prefix(4096)
+      let blank = word.firstIndex {
+        $0 <= 0x20 || $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "&")
+      }
+      if let blank { end = "…" + end[blank...] }
+    }
     let shown = Redaction.standard.redact(end)
     return printable(shown, limit: .max).suffix(characters: 2000, utf8: 8000)
   }
@@ -104,7 +124,10 @@ enum ReportText {
   }
 
   static func isBlank(_ text: String) -> Bool {
-    text.unicodeScalars.allSatisfy { $0.properties.isWhitespace || $0 == "\u{FFFD}" || $0 == "…" }
+    text.unicodeScalars.allSatisfy {
+      $0.properties.isWhitespace || $0.properties.isDefaultIgnorableCodePoint || $0 == "\u{FFFD}"
+        || $0 == "…"
+    }
   }
 }
 

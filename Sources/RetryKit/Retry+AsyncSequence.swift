@@ -15,6 +15,22 @@ public nonisolated(nonsending) func retry<Result: AsyncSequence>(
   try await retryOpening(policy, idempotent: isIdempotent, body)
 }
 
+/// Says that retrying what makes an asynchronous sequence does not retry what reads it.
+///
+/// As the form whose body does not get the attempt's number.
+@available(
+  *, deprecated,
+  message:
+    "only making the sequence is retried, not reading it: read it inside the body, or say retryOpening if that is meant"
+)
+@inlinable
+public nonisolated(nonsending) func retry<Result: AsyncSequence>(
+  _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
+) async throws -> Result {
+  try await retryOpening(policy, idempotent: isIdempotent, body)
+}
+
 /// Opens an asynchronous sequence, and again as long as opening it fails and the policy says that another try makes
 /// sense.
 ///
@@ -34,5 +50,29 @@ public nonisolated(nonsending) func retryOpening<Result: AsyncSequence>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
-  try await retry(policy, idempotent: isIdempotent) { _ in try await body() }
+  try await retryOpening(policy, idempotent: isIdempotent) { _ in try await body() }
+}
+
+/// Opens an asynchronous sequence, and again as long as opening it fails and the policy says that another try makes
+/// sense.
+///
+/// As the form whose body does not get the attempt's number, from 1.
+///
+/// - Parameters:
+///   - policy: What to retry, how often, how long to wait.
+///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - body: Opens the sequence. Runs where the caller runs; its argument is the attempt's number.
+/// - Returns: The sequence, whose elements are read without any retry.
+/// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
+@inlinable
+public nonisolated(nonsending) func retryOpening<Result: AsyncSequence>(
+  _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
+) async throws -> Result {
+  let started = startRetry(policy.settings)
+  do {
+    return try await body(1)
+  } catch {
+    return try await retryAgain(policy.settings, isIdempotent, started, after: error, body)
+  }
 }

@@ -1,3 +1,4 @@
+internal import ErrorContext
 public import ReliabilityCore
 
 /// Something that happened while an operation was being retried, for a policy's observer.
@@ -28,7 +29,7 @@ public struct RetryEvent: Sendable {
   public let delay: Duration?
   /// The error of the attempt; `nil` when it returned a result.
   public let error: (any Error)?
-  /// What kind of trouble the error is; `nil` without an error.
+  /// What kind of trouble the error is; `nil` without an error, and when a cancellation ended it before anybody asked.
   public let category: ErrorCategory?
   /// How long the attempt took.
   ///
@@ -37,11 +38,13 @@ public struct RetryEvent: Sendable {
 }
 
 extension RetryEvent: CustomStringConvertible {
-  /// One line for a log.
+  /// One line for a log, without the secrets of the error's message.
   public var description: String {
     let number = "attempt \(attempt)" + (maxAttempts.map { " of \($0)" } ?? "")
-    let trouble = category.map { " failed (\($0))" } ?? " returned a result that was refused"
-    let cause = error.map { ": \($0)" } ?? ""
+    let trouble =
+      error == nil
+      ? " returned a result that was refused" : " failed" + (category.map { " (\($0))" } ?? "")
+    let cause = error.map { ": \($0.messageForLog)" } ?? ""
     return switch kind {
     case .retrying: "\(number)\(trouble), next in \(delay ?? .zero)\(cause)"
     case .stopped(let reason): "\(number)\(trouble), giving up (\(reason))\(cause)"

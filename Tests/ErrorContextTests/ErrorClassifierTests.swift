@@ -137,6 +137,15 @@ import Testing
     #expect(report.detail == "the driver gave up")
     #expect(report.causes.map(\.category) == [.database])
   }
+
+  @Test("Errors that are each other's causes many times over are classified in no time")
+  func branchingCycle() {
+    final class Knot: ErrorWithCauses, Sendable {
+      var causes: [any Error] { [any Error](repeating: self, count: 16) }
+    }
+    #expect(ErrorClassifier.default.classify(Knot()) == .unknown)
+    #expect(ErrorReport(Knot()).causes.count == 8)
+  }
 }
 
 extension ErrorCategory {

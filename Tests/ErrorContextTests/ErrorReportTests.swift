@@ -174,6 +174,46 @@ import Testing
     let local = ErrorReport(Local()).errorType
     #expect(!local.contains("(") && local.hasSuffix("Local"))
   }
+
+  @Test("The options' names of secrets count in every part of a report")
+  func additionalNamesEverywhere() throws {
+    var options = ErrorReport.Options.fixed
+    options.redaction = Redaction(additionalNames: ["iban"])
+    let secret = "iban=DE02120300000000202051"
+    let attempt = AttemptRecord(
+      number: 1, error: secret, category: .network, at: .now, elapsed: nil, method: secret)
+    withErrorContext(secret, ["note": .public(secret)]) {
+      breadcrumb(secret)
+      AttemptJournal.record(attempt)
+      let report = ErrorReport(
+        Described(description: secret), options: options,
+        timeline: [.init(.start, at: .now, detail: secret)],
+        process: .init(
+          arguments: [secret, "--iban", "DE02120300000000202051"], output: secret,
+          errorOutput: secret),
+        download: .init(
+          title: secret, url: secret, attempts: [attempt], lastError: secret,
+          temporaryPath: secret, recoveryTaken: secret))
+      let json = String(decoding: report.json(), as: UTF8.self)
+      #expect(!json.contains("DE0212"), "\(json)")
+      #expect(json.contains("iban=<private>"))
+    }
+  }
+
+  @Test("The rest of a secret whose name lies before the tail of an output is not shown")
+  func tailBeginsAtAWord() {
+    let output =
+      "token=" + String(repeating: "s", count: 7000) + " Cookie: "
+      + String(repeating: "c", count: 6000) + "\nfailed"
+    #expect(ErrorReport.ProcessDetails(output: output).outputTail?.contains("s") == false)
+  }
+
+  @Test("The control characters from U+0080 on don't reach a terminal either")
+  func secondControlSet() {
+    #expect(Breadcrumb("a\u{9B}31mb\u{85}é\u{A0}").message == "a\u{FFFD}31mb\u{FFFD}é\u{A0}")
+    #expect(
+      ErrorReport(Described(description: "\u{200B}\u{2060}")).errorMessage.contains("without"))
+  }
 }
 
 private struct Hidden: Error {}

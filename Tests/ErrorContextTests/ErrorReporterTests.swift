@@ -85,6 +85,38 @@ import Testing
   private func sample(_ reporter: ErrorReporter, _ name: String) -> Double? {
     reporter.samples().first { $0.name == name }?.value
   }
+
+  @Test("Two reporters that forward to each other do not go round in circles")
+  func forwardingBothWays() {
+    let (one, other) = (ErrorReporter(), ErrorReporter())
+    let received = Mutex((one: 0, other: 0))
+    one.add { report in
+      received.withLock { $0.one += 1 }
+      other.deliver(report)
+    }
+    other.add { report in
+      received.withLock { $0.other += 1 }
+      one.deliver(report)
+    }
+    one.report(Plain())
+    #expect(received.withLock { $0 == (1, 1) })
+    #expect(one.samples().first { $0.name == "error_reports_dropped_total" }?.value == 1)
+  }
+
+  @Test("A sink may use its reporter while it is being released")
+  func releasedSinkUsesReporter() {
+    final class Flushing: ErrorSink {
+      let reporter: ErrorReporter
+      init(_ reporter: ErrorReporter) { self.reporter = reporter }
+      func receive(_ report: ErrorReport) {}
+      deinit { reporter.report(Plain()) }
+    }
+    let reporter = ErrorReporter()
+    let id = reporter.add(Flushing(reporter))
+    reporter.remove(id)
+    reporter.remove(id)
+    #expect(reporter.samples().first?.value == 1)
+  }
 }
 
 @Suite struct WithFallbackTests {

@@ -21,6 +21,7 @@ import Testing
       ("took 1.5s, gave up", "took 17.25s, gave up"),
       ("hash deadbeef bad", "hash cafebabefeed bad"),
       ("a\n  b", "a b"),
+      ("user jane@a.example unknown", "user bob@b.example unknown"),
     ])
   func stable(one: String, other: String) {
     #expect(fingerprint(one) == fingerprint(other))
@@ -42,5 +43,16 @@ import Testing
   func pinned() {
     #expect(fingerprint("connection reset by peer 7").count == 16)
     #expect(fingerprint("connection reset by peer 7") == "ca32cc1c310926d0")
+  }
+
+  @Test("However long an id in a long message is, and in whatever context's name")
+  func longMessages() {
+    let rest = String(repeating: "something went wrong here ", count: 60) + "at the end"
+    #expect(
+      fingerprint("job 7 failed: " + rest)
+        == fingerprint("job 71234567890123456789012345678901234567890 failed: " + rest))
+    let inOne = withErrorContext("download 7") { fingerprint("reset") }
+    let inOther = withErrorContext("download 8") { fingerprint("reset") }
+    #expect(inOne == inOther)
   }
 }

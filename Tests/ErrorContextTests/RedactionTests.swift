@@ -32,6 +32,35 @@ import Testing
     ("Unexpected token }", "Unexpected token }"),
     ("file:///tmp/x: no such file", "file:///tmp/x: no such file"),
     ("plain text, 3 of 4", "plain text, 3 of 4"),
+    ("Login(token: Optional(\"a b\"), n: 1)", "Login(token: <private> n: 1)"),
+    ("t(authToken: Token(value: \"a\", n: 3), x: 1)", "t(authToken: <private> x: 1)"),
+    ("[\"X-Api-Key\": [\"a\", \"b\"], \"n\": 1]", "[\"X-Api-Key\": <private> \"n\": 1]"),
+    ("{\"credentials\": {\"v\": \"a b\"}, \"n\": 1}", "{\"credentials\": <private> \"n\": 1}"),
+    ("{\\\"tokens\\\":[\\\"a\\\",\\\"b\\\"]} x", "{\\\"tokens\\\":<private> x"),
+    (
+      "[AnyHashable(\"X-Api-Key\"): \"a b\", AnyHashable(\"Cookie\"): \"c=d; e\"]",
+      "[AnyHashable(\"X-Api-Key\"): \"<private>\", AnyHashable(\"Cookie\"): \"<private>\"]"
+    ),
+    ("env[\"TOKEN\"] = \"a b\"", "env[\"TOKEN\"] = \"<private>\""),
+    ("{:password => \"a b\", n: 1}", "{:password => \"<private>\", n: 1}"),
+    ("\"{\"\"password\"\":\"\"a b\"\"}\"", "\"{\"\"password\"\":\"\"<private>\"\"}\""),
+    ("{\"password\":\"\",\"n\":1}", "{\"password\":\"\",\"n\":1}"),
+    ("<a:password>a b</a:password>", "<a:password><private></a:password>"),
+    ("usage: log in <password> <file>", "usage: log in <password> <file>"),
+    ("Unexpected token: { at line 3", "Unexpected token: <private> at line 3"),
+    ("credentials: { user: 'a b' } x", "credentials: <private> x"),
+    ("{\"secrets\": {\n  \"v\": \"a b\"\n}, \"n\": 1}", "{\"secrets\": <private> \"n\": 1}"),
+    ("DB_PASS=x --pass y", "DB_PASS=<private> --pass <private>"),
+    ("bypass=1 compass=2 passed: 3", "bypass=1 compass=2 passed: 3"),
+    ("X-Amz-Signature=abc", "X-Amz-Signature=<private>"),
+    ("Bearer  abcdefgh123 x", "Bearer  <private> x"),
+    ("postgres://u:p^s@db/x", "postgres://<private>@db/x"),
+    ("https://u:p{s@db/x?y", "https://<private>@db/x?<private>"),
+    ("https://oauth2:eyJhbGciOi", "https://<private>"),
+    ("see http://host:8080.", "see http://host:8080."),
+    ("see (http://host:8080), a@b", "see (http://host:8080), a@b"),
+    ("https://h/p;jsessionid=abc?x", "https://h/p;jsessionid=<private>"),
+    ("https://proxy/https://u:p@h/a?b", "https://proxy/https://<private>@h/a?<private>"),
     ("", ""), ("://", "://"), ("token=", "token="), ("https://", "https://"),
   ]
 
@@ -74,6 +103,21 @@ import Testing
     let once = Redaction.standard.redact(text)
     let twice = Redaction.standard.redact(once)
     #expect(Redaction.standard.redact(twice) == twice, "seed \(seed): \(text)")
+  }
+
+  @Test(
+    "The time grows with the length alone, whatever the text repeats",
+    arguments: [
+      "a://b:c^", "a://", "a://b/", "<password>", ":password>", "token=(", "Bearer (", "token=\"",
+      "a://b?", "token: ", "token:{ ", "token:{ a ", "\"", "[token](",
+    ])
+  func linear(piece: String) {
+    let text = String(repeating: piece, count: 100_000 / piece.utf8.count)
+    let clock = ContinuousClock()
+    let start = clock.now
+    _ = Redaction.standard.redact(text)
+    // A quadratic search would take minutes.
+    #expect(clock.now - start < .seconds(30))
   }
 
   @Test("Values are private unless marked, and a marked one still loses its secrets")

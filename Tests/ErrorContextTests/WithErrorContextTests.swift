@@ -207,4 +207,14 @@ import Testing
       return error as? ContextualError
     }
   }
+
+  @Test("A secret in a context's name is not printed with the error")
+  func secretInName() {
+    #expect {
+      try withErrorContext("GET https://me:pw@host/?sig=1") { throw Plain() }
+    } throws: { error in
+      !"\(error)".contains("pw") && !"\(error)".contains("sig")
+        && "\(error)".contains("https://<private>@host/?<private>")
+    }
+  }
 }

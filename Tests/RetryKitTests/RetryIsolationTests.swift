@@ -88,6 +88,13 @@ struct Unique: ~Copyable {
     #expect(openings.count == 2)
     let error = await failure { for try await _ in opened {} }
     #expect(error is Flaky, "an error while reading is nobody's but the reader's")
+
+    // With the number of the attempt too: `retry` in its place would be a warning.
+    let numbered = try await retryOpening(instant) { attempt in
+      if attempt < 3 { throw Flaky() }
+      return numbers(failing: false)
+    }
+    #expect(try await numbered.reduce(0, +) == 1)
   }
 
   @TaskLocal static var marker = 0

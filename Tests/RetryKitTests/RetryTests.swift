@@ -189,6 +189,22 @@ import Testing
     #expect(story.error is ContextualError)
     #expect(seen.all == ["Classified", "Classified"])
   }
+
+  @Test("An event's line names no secret, and calls a cancellation no refused result")
+  func eventLines() async {
+    struct Leaky: Error, CustomStringConvertible {
+      let description = "GET https://me:pw@host/?sig=1 failed, token=abc"
+    }
+    let leaky = await story(steady) { _ in Leaky() }
+    #expect(
+      leaky.events[0].description
+        == "attempt 1 of 3 failed (unknown), next in 1.0 seconds: "
+        + "GET https://<private>@host/?<private> failed, token=<private>")
+    let cancelled = await story(steady) { _ in CancellationError() }
+    #expect(
+      cancelled.events[0].description
+        == "attempt 1 of 3 failed, giving up (cancelled): CancellationError()")
+  }
 }
 
 @Suite struct RetryResultTests {
