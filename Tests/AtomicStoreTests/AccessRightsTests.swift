@@ -47,7 +47,7 @@ import Testing
   @Test func theGroupNeverSeesAFileWhoseListKeepsItOut() throws {
     guard try makeListedTarget() else { return }
     let scratch = scratch
-    let open = Mutex<[String]>([])
+    let open = Lock<[String]>([])
     let disk = FaultyFileSystem(before: { call in
       for name in scratch.names where name.hasSuffix(".rtmp") {
         guard let file = try? OpenFile(scratch.file(name), [.read], fileSystem: .real),

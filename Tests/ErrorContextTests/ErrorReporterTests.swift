@@ -89,7 +89,7 @@ import Testing
   @Test("Two reporters that forward to each other do not go round in circles")
   func forwardingBothWays() {
     let (one, other) = (ErrorReporter(), ErrorReporter())
-    let received = Mutex((one: 0, other: 0))
+    let received = Lock((one: 0, other: 0))
     one.add { report in
       received.withLock { $0.one += 1 }
       other.deliver(report)
