@@ -49,11 +49,11 @@ internal import Synchronization
 
   /// Schedules the end.
   ///
-  /// - Throws: ``TimeoutError`` when no time is left.
+  /// - Throws: ``TimeoutError`` when no time is left, `CancellationError` when the caller is cancelled besides.
   @usableFromInline
   convenience init(
     limit: Duration, kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
+  ) throws {
     let start = clock.now
     try self.init(
       from: start, until: start.saturatingAdvanced(by: limit), kind: kind, clock: clock)
@@ -62,18 +62,20 @@ internal import Synchronization
   @usableFromInline
   convenience init(
     until deadline: Deadline, kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
+  ) throws {
     try self.init(from: clock.now, until: deadline.instant, kind: kind, clock: clock)
   }
 
   private init(
     from start: ContinuousClock.Instant, until wanted: ContinuousClock.Instant,
     kind: TimeoutError.Kind, clock: any TimeSource
-  ) throws(TimeoutError) {
+  ) throws {
     (self.start, self.kind, self.clock) = (start, kind, clock)
     let end = Deadline.earliest(wanted)
     super.init(until: end)
     guard end > start else {
+      // The caller's cancellation came first, or an outer limit did, which then reports itself.
+      try Task.checkCancellation()
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }

@@ -29,6 +29,7 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
   let start = clock.now
   let end = Deadline.earliest(start.saturatingAdvanced(by: limit))
   guard end > start else {
+    try Task.checkCancellation()
     TimeoutStatistics.shared.recordExpiry()
     throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
   }

@@ -13,7 +13,8 @@
 /// | throws | no | its error, unchanged |
 /// | throws | yes | ``TimeoutError``, with its error as the cause |
 ///
-/// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first.
+/// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first. Also when
+/// no time is left at the call: a caller that is cancelled already gets `CancellationError`.
 /// ``Deadline/current`` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
 /// starts and that inherit task-local values.
 ///

@@ -95,6 +95,28 @@ import TimeoutManager
     #expect(await task.result.failure is Broken)
   }
 
+  // A limit that is nested in late cleanup has no time left; the cancellation came first all the same.
+  @Test func cancellationStaysOneWhenANestedLimitFindsNoTimeLeft() async throws {
+    for isAbandoning in [false, true] {
+      let (clock, gate) = (ManualClock(), Gate())
+      let task = Task {
+        try await withTimeout(.seconds(5), clock: clock) {
+          await gate.wait()
+          if isAbandoning {
+            try await withTimeout(abandoningAfter: .seconds(1), clock: clock) {}
+          } else {
+            try await withTimeout(.seconds(1), clock: clock) {}
+          }
+        }
+      }
+      await clock.scheduled(atLeast: 1)
+      task.cancel()
+      clock.advance(by: .seconds(6))
+      gate.open()
+      #expect(await task.result.failure is CancellationError)
+    }
+  }
+
   @Test func limitBeforeTheCancellationStaysATimeout() async throws {
     let gate = Gate()
     let task = Task {
