@@ -5,7 +5,7 @@
 ///     }
 ///
 /// The body runs on the caller's isolation, may capture what is not `Sendable`, and may return it. It runs in a child
-/// task that inherits priority and task-local values, and begins without a thread hop.
+/// task that inherits priority, task-local values and the preferred task executor, and begins without a thread hop.
 ///
 /// | the body | after the limit | result |
 /// |---|---|---|
@@ -118,7 +118,16 @@ func startNow<Value>(
   _ operation: sending @escaping @isolated(any) () async -> Value
 ) -> Task<Value, Never> {
   if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-    return .immediate(operation: operation)
+    return .immediate(executorPreference: preferredExecutor(), operation: operation)
   }
   return Task(operation: operation)
+}
+
+/// The task executor that the caller prefers, which a task that is not structured does not inherit by itself.
+@usableFromInline
+func preferredExecutor() -> (any TaskExecutor)? {
+  guard #available(macOS 26.4, iOS 26.4, watchOS 26.4, tvOS 26.4, visionOS 26.4, *) else {
+    return nil
+  }
+  return unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor?.asTaskExecutor() }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import ReliabilityTesting
 import Synchronization
 import Testing
@@ -304,6 +305,36 @@ import TimeoutManager
 
   @Test func actorCallerUsesItsStateInTheBody() async throws {
     #expect(try await Counter().add(clock) == 2)
+  }
+
+  /// Runs jobs on a queue that can be recognized.
+  final class QueueExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "test.executor")
+    private let key = DispatchSpecificKey<Bool>()
+    init() { queue.setSpecific(key: key, value: true) }
+    var isCurrent: Bool { DispatchQueue.getSpecific(key: key) == true }
+    func enqueue(_ job: consuming ExecutorJob) {
+      let job = UnownedJob(job)
+      queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+  }
+
+  @Test func preferredExecutorOfTheCallerRunsTheBodyAndItsChildren() async throws {
+    let executor = QueueExecutor()
+    let seen = try await withTaskExecutorPreference(executor) {
+      try await withTimeout(.seconds(1), clock: clock) {
+        let atFirst = executor.isCurrent
+        await Task.yield()
+        async let child = executor.isCurrent
+        return [atFirst, executor.isCurrent, await child]
+      }
+    }
+    #expect(seen == [true, true, true])
+    let afterwards = try await withTimeout(.seconds(1), clock: clock) {
+      await Task.yield()
+      return executor.isCurrent
+    }
+    #expect(!afterwards)
   }
 
   enum Local { @TaskLocal static var name = "outside" }
