@@ -68,6 +68,9 @@ extension Duration {
 
   /// Whole nanoseconds, rounded down and limited to what an `Int64` holds (292 years).
   package var nanoseconds: Int64 {
+    // `components` traps beyond the seconds that an `Int64` holds.
+    if self > .saturated { return .max }
+    if self < .zero - .saturated { return .min }
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     if overflow { return seconds < 0 ? .min : .max }

@@ -352,6 +352,16 @@ import TimeoutManager
     #expect(priorities.0 == priorities.1)
   }
 
+  @Test(arguments: [
+    (Duration.zero, "0 s"), (.microseconds(500), "500 µs"), (.microseconds(1500), "1 ms"),
+    (.milliseconds(250), "250 ms"), (.milliseconds(1005), "1.005 s"), (.seconds(30), "30 s"),
+    (.seconds(Int64.max) * 4, "9223372036.854 s"),
+  ])
+  func limitIsShownInTheUnitThatFits(limit: Duration, text: String) {
+    let error = TimeoutError(limit: limit, elapsed: limit)
+    #expect(error.description == "total timeout: limit \(text), ended after \(text)")
+  }
+
   // P48: an empty result is a result.
   @Test func optionalAndVoidResultsAreResults() async throws {
     let nothing: Int? = try await withTimeout(.seconds(1), clock: clock) { nil }
