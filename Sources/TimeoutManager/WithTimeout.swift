@@ -17,6 +17,8 @@
 /// no time is left at the call: a caller that is cancelled already gets `CancellationError`.
 /// ``Deadline/current`` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
 /// starts and that inherit task-local values.
+/// So a `Task` that the body starts and that outlives it has no time left once the limit has passed: limits inside it throw
+/// at once and retries give up. Start what is meant to live longer (a read loop of a connection) with `Task.detached`.
 ///
 /// Cancelling is cooperative: a body that ignores it is awaited all the same, so that nothing it borrowed is used after
 /// the caller goes on, and ``TimeoutError/elapsed`` tells. For work that cannot be cancelled see
