@@ -18,7 +18,7 @@ void creliability_timer_set(int descriptor, int64_t nanoseconds) {
   struct itimerspec setting = {0};
   setting.it_value.tv_sec = nanoseconds / 1000000000;
   setting.it_value.tv_nsec = nanoseconds % 1000000000;
-  timerfd_settime(descriptor, 0, &setting, NULL);
+  if (timerfd_settime(descriptor, 0, &setting, NULL) != 0) abort();
 }
 
 struct reader {
@@ -37,7 +37,8 @@ static void *read_forever(void *argument) {
     if (n == sizeof expirations) {
       reader.expired(reader.context);
     } else if (errno != EINTR) {
-      return NULL;
+      // Somebody else closed our descriptor. Going on would mean that no limit of the process ever passes.
+      abort();
     }
   }
 }

@@ -17,7 +17,8 @@ public struct Deadline: Hashable, Sendable, Comparable {
 
   /// The deadline of the current task, or `nil` when nothing limits it.
   ///
-  /// A task-local value: child tasks inherit it, detached tasks do not.
+  /// A task-local value: child tasks and every `Task { }` inherit it, also one that outlives the limit, for which the deadline
+  /// has then passed. Detached tasks do not.
   public static var current: Deadline? { scope.map { Deadline($0.instant) } }
 
   /// The scope that sets the deadline.

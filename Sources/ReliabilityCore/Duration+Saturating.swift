@@ -68,6 +68,9 @@ extension Duration {
 
   /// Whole nanoseconds, rounded down and limited to what an `Int64` holds (292 years).
   package var nanoseconds: Int64 {
+    // `components` traps beyond the seconds that an `Int64` holds.
+    if self > .saturated { return .max }
+    if self < .zero - .saturated { return .min }
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     if overflow { return seconds < 0 ? .min : .max }
@@ -97,8 +100,8 @@ extension ContinuousClock.Instant {
 }
 
 extension Duration {
-  /// A thousand years: what is further away than this never happens.
+  /// Five hundred years: what is further away than this never happens.
   ///
-  /// Keeps instants far from overflow.
-  @inlinable package static var farAway: Duration { .seconds(1000 * 365 * 86_400) }
+  /// Keeps instants far from overflow, and within the 628 years that the timing wheel spans.
+  @inlinable package static var farAway: Duration { .seconds(500 * 365 * 86_400) }
 }

@@ -5,7 +5,7 @@ public enum RetryAfter {
   /// - Parameters:
   ///   - value: The header's value. Leading and trailing blanks are ignored.
   ///   - now: The wall time that a date is compared with.
-  /// - Returns: The wait, zero for a date that has passed and a thousand years at most; `nil` when the value is neither a
+  /// - Returns: The wait, zero for a date that has passed and five hundred years at most; `nil` when the value is neither a
   ///   number of whole seconds nor one of the three forms of an HTTP date.
   /// - Complexity: O(length of the value).
   public static func parse(_ value: String, now: WallTime = .now) -> Duration? {

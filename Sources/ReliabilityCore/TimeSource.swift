@@ -49,8 +49,8 @@ extension TimeSource {
 
   /// Suspends for a duration.
   ///
-  /// - Parameter duration: How long. Zero and negative return at once; anything above a thousand years waits a
-  ///   thousand years.
+  /// - Parameter duration: How long. Zero and negative return at once; anything above five hundred years waits
+  ///   five hundred years.
   /// - Throws: `CancellationError` as soon as the task is cancelled, also when it already is.
   public nonisolated(nonsending) func wait(
     for duration: Duration

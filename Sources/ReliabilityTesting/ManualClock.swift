@@ -49,6 +49,9 @@ public final class ManualClock: TimeSource {
   /// One that is due already goes off at the next ``advance(by:)``, also by zero.
   public func schedule(_ alarm: Alarm, at instant: Instant) {
     let watchers = state.withLock { state in
+      // As on the real clock, where a second time would tear the lists.
+      precondition(alarm.link.state == .idle, "an alarm is scheduled once in its life")
+      alarm.link.state = .waiting
       let index = state.entries.firstIndex { $0.instant > instant } ?? state.entries.endIndex
       state.entries.insert(Entry(instant: instant, alarm: alarm), at: index)
       defer { state.watchers = [] }
@@ -61,7 +64,10 @@ public final class ManualClock: TimeSource {
   @discardableResult public func cancel(_ alarm: Alarm) -> Bool {
     // The reference leaves the lock with the closure's result: releasing it may run a `deinit`.
     let removed = state.withLock { state in
-      state.entries.firstIndex { $0.alarm === alarm }.map { state.entries.remove(at: $0) }
+      state.entries.firstIndex { $0.alarm === alarm }.map { index in
+        alarm.link.state = .done
+        return state.entries.remove(at: index)
+      }
     }
     return removed != nil
   }
@@ -92,6 +98,7 @@ public final class ManualClock: TimeSource {
           return nil
         }
         state.now = max(state.now, first.instant)
+        first.alarm.link.state = .done
         return state.entries.removeFirst().alarm
       }
       guard let due else { return }

@@ -62,7 +62,7 @@ public final class ScriptedFailures: Sendable {
     case .succeed: break
     case .fail(let error): throw error
     case .delay(let duration): try await clock.wait(for: duration)
-    // The clock's longest wait is a thousand years.
+    // The clock's longest wait is five hundred years.
     case .hang: try await clock.wait(for: .seconds(Int64.max))
     }
     return try await body()

@@ -87,12 +87,13 @@ extension TimeoutError: CustomStringConvertible {
 }
 
 extension Duration {
-  /// Seconds with three digits at most, for people.
+  /// Seconds with three digits at most, for people; below one millisecond, microseconds.
   fileprivate var rounded: String {
-    let milliseconds = self.nanoseconds / 1_000_000
-    guard milliseconds % 1000 != 0 else { return "\(milliseconds / 1000) s" }
-    return milliseconds < 1000
-      ? "\(milliseconds) ms"
-      : "\(milliseconds / 1000).\((milliseconds % 1000 < 0 ? 0 : Int(milliseconds % 1000)).padded(3)) s"
+    let microseconds = self.nanoseconds / 1000
+    let milliseconds = microseconds / 1000
+    if milliseconds == 0, microseconds != 0 { return "\(microseconds) µs" }
+    if milliseconds % 1000 == 0 { return "\(milliseconds / 1000) s" }
+    if milliseconds < 1000 { return "\(milliseconds) ms" }
+    return "\(milliseconds / 1000).\(Int(milliseconds % 1000).padded(3)) s"
   }
 }

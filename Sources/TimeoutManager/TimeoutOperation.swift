@@ -36,11 +36,11 @@ internal import Synchronization
 
   /// Makes an operation and schedules its end.
   ///
-  /// - Throws: ``TimeoutError`` when no time is left.
+  /// - Throws: ``TimeoutError`` when no time is left, `CancellationError` when the caller is cancelled besides.
   @usableFromInline
   static func scheduled(
     limit: Duration, _ kind: TimeoutError.Kind, _ clock: any TimeSource
-  ) throws(TimeoutError) -> TimeoutOperation {
+  ) throws -> TimeoutOperation {
     let start = clock.now.sinceOrigin
     return try scheduled(
       from: start, until: start + max(.zero, min(limit, .farAway)), kind, clock)
@@ -49,7 +49,7 @@ internal import Synchronization
   @usableFromInline
   static func scheduled(
     until deadline: Deadline, _ kind: TimeoutError.Kind, _ clock: any TimeSource
-  ) throws(TimeoutError) -> TimeoutOperation {
+  ) throws -> TimeoutOperation {
     try scheduled(
       from: clock.now.sinceOrigin, until: deadline.instant.sinceOrigin, kind, clock)
   }
@@ -57,9 +57,11 @@ internal import Synchronization
   private static func scheduled(
     from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind,
     _ clock: any TimeSource
-  ) throws(TimeoutError) -> TimeoutOperation {
+  ) throws -> TimeoutOperation {
     let end = Deadline.earliest(wanted)
     guard end > start else {
+      // The caller's cancellation came first, or an outer limit did, which then reports itself.
+      try Task.checkCancellation()
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }

@@ -28,6 +28,7 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
   let begin = start.sinceOrigin
   let end = Deadline.earliest(begin + max(.zero, min(limit, .farAway)))
   guard end > begin else {
+    try Task.checkCancellation()
     TimeoutStatistics.shared.recordExpiry()
     throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
   }

@@ -5,7 +5,7 @@
 ///     }
 ///
 /// The body runs on the caller's isolation, may capture what is not `Sendable`, and may return it. It runs in a child
-/// task that inherits priority and task-local values, and begins without a thread hop.
+/// task that inherits priority, task-local values and the preferred task executor, and begins without a thread hop.
 ///
 /// | the body | after the limit | result |
 /// |---|---|---|
@@ -13,17 +13,20 @@
 /// | throws | no | its error, unchanged |
 /// | throws | yes | ``TimeoutError``, with its error as the cause |
 ///
-/// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first.
+/// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first. Also when
+/// no time is left at the call: a caller that is cancelled already gets `CancellationError`.
 /// ``Deadline/current`` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
 /// starts and that inherit task-local values.
+/// So a `Task` that the body starts and that outlives it has no time left once the limit has passed: limits inside it throw
+/// at once and retries give up. Start what is meant to live longer (a read loop of a connection) with `Task.detached`.
 ///
 /// Cancelling is cooperative: a body that ignores it is awaited all the same, so that nothing it borrowed is used after
 /// the caller goes on, and ``TimeoutError/elapsed`` tells. For work that cannot be cancelled see
 /// ``withTimeout(abandoningAfter:kind:clock:_:)``.
 ///
 /// - Parameters:
-///   - limit: How long the body may take. Zero or less throws at once and never runs the body; above a thousand years means
-///     a thousand years.
+///   - limit: How long the body may take. Zero or less throws at once and never runs the body; above five hundred years means
+///     five hundred years.
 ///   - kind: Which limit this is, for the error.
 ///   - clock: The source of time.
 ///   - isolation: The caller's isolation; leave the default.
@@ -118,7 +121,16 @@ func startNow<Value>(
   _ operation: sending @escaping @isolated(any) () async -> Value
 ) -> Task<Value, Never> {
   if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-    return .immediate(operation: operation)
+    return .immediate(executorPreference: preferredExecutor(), operation: operation)
   }
   return Task(operation: operation)
+}
+
+/// The task executor that the caller prefers, which a task that is not structured does not inherit by itself.
+@usableFromInline
+func preferredExecutor() -> (any TaskExecutor)? {
+  guard #available(macOS 26.4, iOS 26.4, watchOS 26.4, tvOS 26.4, visionOS 26.4, *) else {
+    return nil
+  }
+  return unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor?.asTaskExecutor() }
 }

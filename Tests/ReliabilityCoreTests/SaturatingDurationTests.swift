@@ -46,6 +46,8 @@ import Testing
   @Test func nanosecondsAreLimitedToTheirRange() {
     #expect(Duration.seconds(Int64.max).nanoseconds == .max)
     #expect(Duration.seconds(Int64.min).nanoseconds == .min)
+    #expect((Duration.seconds(Int64.max) * 4).nanoseconds == .max)
+    #expect((Duration.seconds(Int64.min) * 4).nanoseconds == .min)
     #expect(Duration.milliseconds(1500).nanoseconds == 1_500_000_000)
   }
 }

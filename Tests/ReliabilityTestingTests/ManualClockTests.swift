@@ -64,6 +64,16 @@ import Testing
     #expect(clock.now == start + .seconds(7))
   }
 
+  // What passes a test must not trap on the real clock.
+  @Test func alarmThatIsScheduledTwiceTrapsAsOnTheRealClock() async {
+    await #expect(processExitsWith: .failure) {
+      let (clock, alarm) = (ManualClock(), Alarm())
+      clock.schedule(alarm, at: clock.now)
+      clock.cancel(alarm)
+      clock.schedule(alarm, at: clock.now)
+    }
+  }
+
   final class Log: Sendable {
     private let state = Lock<[ContinuousClock.Instant]>([])
     var instants: [ContinuousClock.Instant] { state.withLock { $0 } }

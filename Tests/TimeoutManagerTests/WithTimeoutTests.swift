@@ -1,3 +1,4 @@
+import Dispatch
 import ReliabilityTesting
 import Testing
 import TimeoutManager
@@ -92,6 +93,28 @@ import TimeoutManager
     clock.advance(by: .seconds(11))
     gate.open()
     #expect(await task.result.failure is Broken)
+  }
+
+  // A limit that is nested in late cleanup has no time left; the cancellation came first all the same.
+  @Test func cancellationStaysOneWhenANestedLimitFindsNoTimeLeft() async throws {
+    for isAbandoning in [false, true] {
+      let (clock, gate) = (ManualClock(), Gate())
+      let task = Task {
+        try await withTimeout(.seconds(5), clock: clock) {
+          await gate.wait()
+          if isAbandoning {
+            try await withTimeout(abandoningAfter: .seconds(1), clock: clock) {}
+          } else {
+            try await withTimeout(.seconds(1), clock: clock) {}
+          }
+        }
+      }
+      await clock.scheduled(atLeast: 1)
+      task.cancel()
+      clock.advance(by: .seconds(6))
+      gate.open()
+      #expect(await task.result.failure is CancellationError)
+    }
   }
 
   @Test func limitBeforeTheCancellationStaysATimeout() async throws {
@@ -283,6 +306,36 @@ import TimeoutManager
     #expect(try await Counter().add(clock) == 2)
   }
 
+  /// Runs jobs on a queue that can be recognized.
+  final class QueueExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "test.executor")
+    private let key = DispatchSpecificKey<Bool>()
+    init() { queue.setSpecific(key: key, value: true) }
+    var isCurrent: Bool { DispatchQueue.getSpecific(key: key) == true }
+    func enqueue(_ job: consuming ExecutorJob) {
+      let job = UnownedJob(job)
+      queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+  }
+
+  @Test func preferredExecutorOfTheCallerRunsTheBodyAndItsChildren() async throws {
+    let executor = QueueExecutor()
+    let seen = try await withTaskExecutorPreference(executor) {
+      try await withTimeout(.seconds(1), clock: clock) {
+        let atFirst = executor.isCurrent
+        await Task.yield()
+        async let child = executor.isCurrent
+        return [atFirst, executor.isCurrent, await child]
+      }
+    }
+    #expect(seen == [true, true, true])
+    let afterwards = try await withTimeout(.seconds(1), clock: clock) {
+      await Task.yield()
+      return executor.isCurrent
+    }
+    #expect(!afterwards)
+  }
+
   enum Local { @TaskLocal static var name = "outside" }
 
   @Test func taskLocalValuesAndPriorityFlowIntoTheBody() async throws {
@@ -296,6 +349,16 @@ import TimeoutManager
       )
     }.value
     #expect(priorities.0 == priorities.1)
+  }
+
+  @Test(arguments: [
+    (Duration.zero, "0 s"), (.microseconds(500), "500 µs"), (.microseconds(1500), "1 ms"),
+    (.milliseconds(250), "250 ms"), (.milliseconds(1005), "1.005 s"), (.seconds(30), "30 s"),
+    (.seconds(Int64.max) * 4, "9223372036.854 s"),
+  ])
+  func limitIsShownInTheUnitThatFits(limit: Duration, text: String) {
+    let error = TimeoutError(limit: limit, elapsed: limit)
+    #expect(error.description == "total timeout: limit \(text), ended after \(text)")
   }
 
   // P48: an empty result is a result.
