@@ -13,7 +13,7 @@ public struct Classification: Hashable, Sendable {
 
   /// One sentence for a person, when the rule that matched has one.
   ///
-  /// A ``ReliabilityCore/ClassifiedError`` is not asked for its sentence here: a retry has no use for it. Reports do.
+  /// A `ClassifiedError` is not asked for its sentence here: a retry has no use for it. Reports do.
   public var userMessage: String?
 
   /// What that person can do about it, most useful first, when the rule that matched knows.

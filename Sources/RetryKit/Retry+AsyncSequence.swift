@@ -1,7 +1,7 @@
 /// Says that retrying what makes an asynchronous sequence does not retry what reads it.
 ///
 /// Put the loop that reads the sequence into the body. Where opening the sequence is what may fail, say so with
-/// ``retryOpening(_:idempotent:_:)``.
+/// `retryOpening(_:idempotent:_:)`.
 @available(
   *, deprecated,
   message:

@@ -18,7 +18,7 @@
 ///
 /// **The body runs more than once**, so everything it consumes must be made inside it: a request body that is read from
 /// a stream is empty the second time. For an asynchronous sequence put the loop that reads it into the body: making the
-/// sequence succeeds at once, its failures come later, when `retry` has long returned. The compiler warns; ``retryOpening(_:idempotent:_:)`` is for opening alone.
+/// sequence succeeds at once, its failures come later, when `retry` has long returned. The compiler warns; `retryOpening(_:idempotent:_:)` is for opening alone.
 ///
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.

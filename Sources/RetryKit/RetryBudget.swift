@@ -59,7 +59,7 @@ public final class RetryBudget: MetricsSource {
 
   /// Checks values that came from outside the code.
   ///
-  /// - Throws: A ``ConfigurationError`` that names the field and the rule it breaks.
+  /// - Throws: A `ConfigurationError` that names the field and the rule it breaks.
   public static func validate(
     ratio: Double, minimumPerSecond: Int, window: Duration
   ) throws(ConfigurationError) {
