@@ -190,7 +190,10 @@ import Testing
         status: 200, body: .bytes(Array("0123456789".utf8)),
         fault: .stall(after: 5, for: .seconds(600)))
     }
-    let server = try HTTPServer(handler: handler)
+    // Were a connection waited for instead of ended, it would take ten minutes.
+    var limits = HTTPServer.Limits()
+    limits.idleSeconds = 600
+    let server = try HTTPServer(limits: limits, handler: handler)
     let stalled = try LoopbackClient(port: server.port)
     stalled.send("GET / HTTP/1.1\r\n\r\n")
     #expect(stalled.readReply(hasBody: false).head.hasPrefix("HTTP/1.1 200"))
