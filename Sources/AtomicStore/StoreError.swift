@@ -80,7 +80,7 @@ public struct StoreError: ClassifiedError, Hashable {
     self.leftover = leftover
   }
 
-  /// `validation` for a path that can never work, else what the failed call says.
+  /// `ErrorCategory.validation` for a path that can never work, else what the failed call says.
   public var category: ErrorCategory {
     switch code {
     case .invalidPath, .closed: .validation

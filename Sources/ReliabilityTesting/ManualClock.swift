@@ -72,7 +72,7 @@ public final class ManualClock: TimeSource {
     return removed != nil
   }
 
-  /// Suspends until the instant, as `wait(until:)` does; the tolerance is ignored.
+  /// Suspends until the instant, as `TimeSource.wait(until:)` does; the tolerance is ignored.
   public func sleep(until deadline: Instant, tolerance: Duration?) async throws {
     try await wait(until: deadline)
   }

@@ -60,7 +60,7 @@ public struct TimeoutError: ClassifiedError, ErrorWithCauses {
   /// The cause, when there is one.
   public var causes: [any Error] { cause.map { [$0] } ?? [] }
 
-  /// Always `timeout`.
+  /// Always `ErrorCategory.timeout`.
   public var category: ErrorCategory { .timeout }
 
   /// Retryable: the next attempt may be faster.

@@ -8,7 +8,7 @@
 ///       try await library.callThatNeverChecksForCancellation()
 ///     }
 ///
-/// The body runs in a task of its own that inherits priority and task-local values, `current` among them.
+/// The body runs in a task of its own that inherits priority and task-local values, `Deadline.current` among them.
 /// When the caller is cancelled, the work is cancelled and abandoned in the same way, and `CancellationError` is thrown.
 ///
 /// - Parameters:

@@ -15,7 +15,7 @@
 ///
 /// A cancellation of the caller is passed on to the body and stays a cancellation, unless the limit passed first. Also when
 /// no time is left at the call: a caller that is cancelled already gets `CancellationError`.
-/// `current` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
+/// `Deadline.current` is the limit inside the body. Of nested limits the earliest counts, also across tasks that the body
 /// starts and that inherit task-local values.
 /// So a `Task` that the body starts and that outlives it has no time left once the limit has passed: limits inside it throw
 /// at once and retries give up. Start what is meant to live longer (a read loop of a connection) with `Task.detached`.
