@@ -18,7 +18,11 @@ let modules = [
   Module(
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
   Module(
-    name: "AtomicStore", dependencies: ["ReliabilityCore", "ReliabilityIO", "ReliabilityMetrics"]),
+    name: "BackoffLock",
+    dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
+  Module(
+    name: "AtomicStore",
+    dependencies: ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"]),
   Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
@@ -27,7 +31,7 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "AtomicStore", "ReliabilityFoundation",
+      "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ]),
 ]
 
@@ -74,15 +78,19 @@ let package = Package(
         dependencies: ["Reliability", "CReliabilityAllocationCounter"],
         path: "Benchmarks/Program"),
       testTarget("ReliabilityCore"),
-      testTarget("ReliabilityIO"),
+      testTarget("ReliabilityIO", alsoUsing: ["CReliability"]),
       testTarget("ErrorContext"),
       testTarget("ReliabilityMetrics"),
       testTarget("TimeoutManager"),
       testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
-      testTarget("AtomicStore", alsoUsing: ["ReliabilityIO"]),
+      testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
+      testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
-        name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting"]),
+        name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting", "ReliabilityIO"]),
+      .executableTarget(
+        name: "ReliabilityCrashLab", dependencies: ["BackoffLock", "AtomicStore", "ReliabilityIO"],
+        path: "Tests/CrashLab/Driver"),
       .testTarget(
         name: "ExamplesTests",
         dependencies: ["Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader"]),

@@ -1,2 +1,3 @@
+@_exported public import BackoffLock
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityIO

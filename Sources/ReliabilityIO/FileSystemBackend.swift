@@ -36,6 +36,23 @@ package protocol FileSystemBackend: Sendable {
   /// `nil` leaves the user or the group as it is.
   func setOwner(_ file: Descriptor, user: UInt32?, group: UInt32?) throws(ErrorNumber)
   func lock(_ file: Descriptor, _ operation: LockOperation) throws(ErrorNumber)
+  /// Locks a range of bytes for this open file description (`F_OFD_SETLK`, `F_OFD_SETLKW`).
+  ///
+  /// Bytes beyond the end can be locked. With `waits` it blocks without a bound, so only on a thread of its own;
+  /// without, a range that someone else holds is `EAGAIN`. `ENOSYS` where there are no such locks.
+  func lockRange(
+    _ file: Descriptor, _ range: Range<Int64>, _ operation: LockOperation, waits: Bool
+  ) throws(ErrorNumber)
+  /// Whether another open file description holds a lock in the range that excludes this one (`F_OFD_GETLK`).
+  func isRangeLocked(
+    _ file: Descriptor, _ range: Range<Int64>, against operation: LockOperation
+  ) throws(ErrorNumber) -> Bool
+  /// As ``lock(_:_:)``, but waits without a bound: only on a thread of its own.
+  func lockWaiting(_ file: Descriptor, _ operation: LockOperation) throws(ErrorNumber)
+  /// Sets the times of access and change to now, by the clock of whoever stores the file (`futimens`).
+  func touch(_ file: Descriptor) throws(ErrorNumber)
+  /// What kind of file system holds an open file (`fstatfs`).
+  func kind(of file: Descriptor) throws(ErrorNumber) -> FileSystemKind
   func attributeNames(_ file: Descriptor) throws(ErrorNumber) -> [String]
   func attribute(_ file: Descriptor, _ name: String) throws(ErrorNumber) -> [UInt8]
   func setAttribute(

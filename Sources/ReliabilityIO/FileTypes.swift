@@ -116,9 +116,20 @@ package enum RenameRule: Sendable {
   case exchange
 }
 
-/// An advisory lock on an open file (`flock`).
-///
-/// Never waits.
+/// What is asked of an advisory lock.
 package enum LockOperation: Sendable {
   case exclusive, shared, unlock
+}
+
+/// What kind of file system a file is on: the name and what is known about it.
+package struct FileSystemKind: Hashable, Sendable {
+  /// The name as `mount` shows it, such as `ext4` or `nfs`, or the number in hexadecimal when it is not known here.
+  package var name: String
+  /// Whether another machine may hold the data, so that locks and syncs are its business too.
+  package var isNetwork: Bool
+
+  package init(name: String, isNetwork: Bool) {
+    self.name = name
+    self.isNetwork = isNetwork
+  }
 }

@@ -131,16 +131,6 @@ package struct RealFileSystem: FileSystemBackend {
     try check(outcome(fchown(file.rawValue, user ?? .max, group ?? .max)))
   }
 
-  package func lock(_ file: Descriptor, _ operation: LockOperation) throws(ErrorNumber) {
-    let command =
-      switch operation {
-      case .exclusive: LOCK_EX | LOCK_NB
-      case .shared: LOCK_SH | LOCK_NB
-      case .unlock: LOCK_UN
-      }
-    try check(outcome(flock(file.rawValue, command)))
-  }
-
   package func rename(
     _ name: String, in directory: Descriptor?, to newName: String, in newDirectory: Descriptor?,
     _ rule: RenameRule

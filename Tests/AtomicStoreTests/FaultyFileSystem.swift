@@ -166,6 +166,35 @@ final class FaultyFileSystem: FileSystemBackend {
     try real.lock(file, operation)
   }
 
+  func lockWaiting(_ file: Descriptor, _ operation: LockOperation) throws(ErrorNumber) {
+    try count("flock")
+    try real.lockWaiting(file, operation)
+  }
+
+  func lockRange(
+    _ file: Descriptor, _ range: Range<Int64>, _ operation: LockOperation, waits: Bool
+  ) throws(ErrorNumber) {
+    try count("fcntl")
+    try real.lockRange(file, range, operation, waits: waits)
+  }
+
+  func isRangeLocked(
+    _ file: Descriptor, _ range: Range<Int64>, against operation: LockOperation
+  ) throws(ErrorNumber) -> Bool {
+    try count("fcntl")
+    return try real.isRangeLocked(file, range, against: operation)
+  }
+
+  func touch(_ file: Descriptor) throws(ErrorNumber) {
+    try count("futimens")
+    try real.touch(file)
+  }
+
+  func kind(of file: Descriptor) throws(ErrorNumber) -> FileSystemKind {
+    try count("fstatfs")
+    return try real.kind(of: file)
+  }
+
   func attributeNames(_ file: Descriptor) throws(ErrorNumber) -> [String] {
     try count("flistxattr")
     return try real.attributeNames(file)

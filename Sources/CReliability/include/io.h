@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 // File calls whose constants or signatures differ between platforms, or that the Swift overlays lack.
@@ -24,6 +25,23 @@ ssize_t creliability_flistxattr(int fd, char *_Nullable names, size_t size);
 ssize_t creliability_fgetxattr(int fd, const char *name, void *_Nullable value, size_t size);
 int creliability_fsetxattr(int fd, const char *name, const void *_Nullable value, size_t size);
 int creliability_fremovexattr(int fd, const char *name);
+
+/// fcntl(2) F_OFD_SETLK, or F_OFD_SETLKW with `waits`: a byte-range lock owned by the open file description.
+/// `kind` is 0 to unlock, 1 for shared, 2 for exclusive; a length of 0 is up to the end of all offsets.
+/// Where there are no such locks: -1 with ENOSYS.
+int creliability_ofd_lock(int fd, int kind, int64_t start, int64_t length, int waits);
+
+/// F_OFD_GETLK: 1 when another open file description holds a lock that excludes this one, 0 when none does.
+int creliability_ofd_is_locked(int fd, int kind, int64_t start, int64_t length);
+
+/// fstatfs(2): the name of the file system's type, always terminated, and whether it is a network one.
+int creliability_file_system_kind(int fd, char *name, size_t size, int *is_network);
+
+/// CRC-32C (Castagnoli), as iSCSI and ext4 use it, continued from `crc` (0 to begin).
+uint32_t creliability_crc32c(uint32_t crc, const void *_Nullable bytes, size_t count);
+
+/// The same without the processor's instruction, for tests.
+uint32_t creliability_crc32c_by_table(uint32_t crc, const void *_Nullable bytes, size_t count);
 
 /// The C library's text for an error number, in `buffer` (always terminated). Thread-safe.
 void creliability_error_text(int number, char *buffer, size_t size);

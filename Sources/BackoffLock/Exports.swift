@@ -1,0 +1,2 @@
+@_exported public import ReliabilityCore
+@_exported public import ReliabilityIO

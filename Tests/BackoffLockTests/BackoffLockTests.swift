@@ -1,0 +1,8 @@
+import BackoffLock
+import Testing
+
+@Suite struct FencingTokenTests {
+  @Test func aTokenOfALaterEpochIsHigher() {
+    #expect(FencingToken(epoch: 1, turn: 9) < FencingToken(epoch: 2, turn: 0))
+  }
+}
