@@ -38,7 +38,7 @@ extension RealFileSystem {
   }
 
   package func touch(_ file: Descriptor) throws(ErrorNumber) {
-    try check(unsafe outcome(futimens(file.rawValue, nil)))
+    try check(outcome(futimens(file.rawValue, nil)))
   }
 
   package func kind(of file: Descriptor) throws(ErrorNumber) -> FileSystemKind {

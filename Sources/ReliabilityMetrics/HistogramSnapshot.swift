@@ -75,6 +75,32 @@ public struct HistogramSnapshot: Hashable, Sendable {
     return counts.prefix(max(0, end)).reduce(0) { $0 + Int($1) }
   }
 
+  /// Adds one value, as `Histogram.record` would.
+  ///
+  /// - Parameter value: Any value. Negative ones count as zero, too large ones as the largest below 2^64; NaN is not
+  ///   recorded.
+  /// - Complexity: Amortized O(1) once the smallest and the largest value were seen.
+  public mutating func record(_ value: Double) {
+    guard !value.isNaN else { return }
+    let value = HistogramLayout.limit(value)
+    let bucket = HistogramLayout.bucket(of: value)
+    if counts.isEmpty {
+      firstBucket = bucket
+      counts = [0]
+    } else if bucket < firstBucket {
+      counts.insert(contentsOf: repeatElement(0, count: firstBucket - bucket), at: 0)
+      firstBucket = bucket
+    } else if bucket >= firstBucket + counts.count {
+      counts.append(
+        contentsOf: repeatElement(0, count: bucket - firstBucket - counts.count + 1))
+    }
+    counts[bucket - firstBucket] += 1
+    count += 1
+    sum += value
+    minimum = Swift.min(minimum ?? value, value)
+    maximum = Swift.max(maximum ?? value, value)
+  }
+
   /// Adds the values of another snapshot, of whichever histogram.
   ///
   /// - Complexity: O(buckets between minimum and maximum of both).
