@@ -117,7 +117,7 @@ struct SlotRing: Sendable {
   }
 
   mutating func record(_ value: Double, at now: Duration) {
-    let number = slotNumber(at: now)
+    let number = slotNumber(atNanosecond: now.nanoseconds)
     let index = self.index(of: number)
     // A slot of the future can't be: time is monotonic. One of the past gives way.
     if slots[index].number != number { slots[index] = Slot(number: number) }
@@ -125,8 +125,13 @@ struct SlotRing: Sendable {
   }
 
   func sum(of stretch: Duration, at now: Duration) -> HistogramSnapshot {
-    let last = slotNumber(at: now)
-    let first = slotNumber(at: now.saturatingSubtract(max(stretch, .zero)))
+    let last = slotNumber(atNanosecond: now.nanoseconds)
+    // What was not overwritten since may be older than the ring says it keeps.
+    let oldest = last - Int64(slots.count - 1)
+    // In nanoseconds, since instants may lie before the origin.
+    let (begin, overflow) = now.nanoseconds.subtractingReportingOverflow(
+      max(stretch, .zero).nanoseconds)
+    let first = overflow ? oldest : max(oldest, slotNumber(atNanosecond: begin))
     var result = HistogramSnapshot()
     for slot in slots where slot.number >= first && slot.number <= last {
       result.merge(slot.values)
@@ -134,8 +139,8 @@ struct SlotRing: Sendable {
     return result
   }
 
-  private func slotNumber(at time: Duration) -> Int64 {
-    let (quotient, remainder) = time.nanoseconds.quotientAndRemainder(dividingBy: length)
+  private func slotNumber(atNanosecond time: Int64) -> Int64 {
+    let (quotient, remainder) = time.quotientAndRemainder(dividingBy: length)
     return remainder < 0 ? quotient - 1 : quotient
   }
 

@@ -4,8 +4,9 @@ import ReliabilityTesting
 import Testing
 
 @Suite struct WindowedHistogramTests {
-  @Test func answersForTheStretchThatIsAskedFor() {
-    let clock = ManualClock()
+  @Test(arguments: [-100_000, 0, 100_000])
+  func answersForTheStretchThatIsAskedFor(start: Int) {
+    let clock = ManualClock(now: .init(sinceOrigin: .seconds(start)))
     let window = WindowedHistogram(clock: clock)
     for minute in 0..<120 {
       window.record(Double(minute + 1))
