@@ -67,11 +67,18 @@ struct SimulatedMachine: Sendable {
   }
 
   /// Adds a file that no name leads to yet; on the medium, too, because without a name nobody can tell.
-  mutating func makeNode(_ kind: FileStatus.Kind, mode: FileMode, destination: String = "") -> Int {
+  mutating func makeNode(
+    _ kind: FileStatus.Kind, mode: FileMode, in directory: Int, destination: String = ""
+  ) -> Int {
     let number = nextNode
     nextNode += 1
     var node = SimulatedNode(kind, mode: mode, now: now)
     node.destination = destination
+    if let parent = visible[directory], parent.mode.rawValue & 0o2000 != 0 {
+      // A set-group-id directory passes its group on, and the bit to directories.
+      node.group = parent.group
+      if kind == .directory { node.mode = FileMode(rawValue: mode.rawValue | 0o2000) }
+    }
     visible.add(number, node)
     durable.add(number, node)
     return number
