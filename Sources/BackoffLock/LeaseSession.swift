@@ -129,9 +129,11 @@ final class LeaseSession: Sendable {
     }
   }
 
-  struct FoundClaim {
-    var record: LeaseRecord
-    var status: FileStatus
+  struct FoundClaim: ~Copyable {
+    let record: LeaseRecord
+    let status: FileStatus
+    /// Open for as long as the claim is talked about: a removed file's inode number is used again at once.
+    let file: OpenFile
   }
 
   /// Reads the claim; `nil` when there is none.
@@ -140,33 +142,45 @@ final class LeaseSession: Sendable {
   static func readClaim(
     in directory: borrowing OpenDirectory
   ) throws(LeaseError) -> FoundClaim? {
-    let (status, bytes): (FileStatus, [UInt8])
+    let file: OpenFile
     do throws(SystemCallError) {
-      let file = try directory.open(LeaseSession.claim, [.read, .noFollow, .nonBlocking])
-      status = try file.status()
-      bytes = try [UInt8](capacity: LeaseRecord.maximumSize) {
-        (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
-        try file.readAll(into: &buffer, at: 0)
-      }
+      file = try directory.open(LeaseSession.claim, [.read, .noFollow, .nonBlocking])
     } catch {
       switch error.number {
-      // It was removed, before or after it was opened.
       case .notFound, .staleHandle: return nil
-      case .symbolicLinkLoop, .isADirectory:
+      case .symbolicLinkLoop:
         throw LeaseError(.foreignClaim, path: directory.path, cause: error)
       default: throw LeaseError(.callFailed, path: directory.path, cause: error)
       }
     }
+    let (status, bytes): (FileStatus, [UInt8])
+    do throws(SystemCallError) {
+      status = try file.status()
+      // A read would wait for a FIFO's other end, and fails for a directory.
+      bytes = status.kind == .regular ? try LeaseSession.content(of: file) : []
+    } catch {
+      // It was removed after it was opened.
+      if error.number == .staleHandle { return nil }
+      throw LeaseError(.callFailed, path: directory.path, cause: error)
+    }
     switch LeaseRecord.read(bytes) {
-    case .record(let record) where status.kind == .regular:
-      return FoundClaim(record: record, status: status)
+    case .record(let record): return FoundClaim(record: record, status: status, file: file)
     case .newerVersion: throw LeaseError(.newerFormat, path: directory.path)
-    default: throw LeaseError(.foreignClaim, path: directory.path)
+    case .unreadable: throw LeaseError(.foreignClaim, path: directory.path)
+    }
+  }
+
+  private static func content(
+    of file: borrowing OpenFile
+  ) throws(SystemCallError) -> [UInt8] {
+    try [UInt8](capacity: LeaseRecord.maximumSize) {
+      (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
+      try file.readAll(into: &buffer, at: 0)
     }
   }
 
   /// Judges a claim by the time of the record that was just touched: the clock of whoever stores both.
-  private func judge(_ found: FoundClaim) throws(LeaseError) -> ClaimVerdict {
+  private func judge(_ found: borrowing FoundClaim) throws(LeaseError) -> ClaimVerdict {
     let now = try calling { () throws(SystemCallError) in try file.status().modified }
     return ClaimVerdict(
       found.record, modified: found.status.modified, now: now,

@@ -15,7 +15,8 @@ extension NetworkLease {
         if error.number == .notFound { return nil }
         throw LeaseError(.callFailed, path: self.path, cause: error)
       }
-      return try LeaseSession.readClaim(in: directory).map { Owner($0.record) }
+      guard let claim = try LeaseSession.readClaim(in: directory) else { return nil }
+      return Owner(claim.record)
     }
   }
 
