@@ -62,7 +62,8 @@ struct LeaseRecord: Hashable, Sendable {
       let version = line.integer("version")
     else { return .unreadable }
     if version > LeaseRecord.version { return .newerVersion(version) }
-    guard let owner = ProcessIdentity(line), let nonce = line.string("nonce").flatMap({ UInt64($0, radix: 16) }),
+    guard let owner = ProcessIdentity(line),
+      let nonce = line.string("nonce").flatMap({ UInt64($0, radix: 16) }),
       let milliseconds = line.integer("lease_ms"), milliseconds > 0
     else { return .unreadable }
     let since = (line.integer("since_ms") ?? 0).multipliedReportingOverflow(by: 1_000_000)

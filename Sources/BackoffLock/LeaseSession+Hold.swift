@@ -7,15 +7,15 @@ extension LeaseSession {
   ///
   /// - Returns: The token's number.
   func settle() throws(LeaseError) -> UInt64 {
-    let number = try calling { () throws(SystemCallError) in
+    try calling { () throws(SystemCallError) in
       try? directory.unlink(name)
       let number = try drawToken()
       var record = record
       record.token = number
       try file.writeAll(record.tokenField.span, at: record.tokenOffset)
+      try file.flushAsClosing()
       return number
     }
-    return number
   }
 
   /// Draws a number that nobody drew before and that is higher than all drawn before.
@@ -27,6 +27,9 @@ extension LeaseSession {
     var (highest, older) = try tokens()
     while true {
       let number = highest + 1
+      if number > LeaseSession.maximumToken {
+        throw SystemCallError(.outOfRange, call: "open", path: directory.path)
+      }
       var isDrawn = true
       do throws(SystemCallError) {
         _ = try directory.open(
@@ -53,19 +56,25 @@ extension LeaseSession {
     return highest + 1
   }
 
-  static func tokenName(_ number: UInt64) -> String {
+  /// What fits the upper 48 bits of a token's turn, with a bit to spare.
+  private static let maximumToken: UInt64 = 1 << 47
+
+  private static func tokenName(_ number: UInt64) -> String {
     let digits = String(number)
     return tokenPrefix + String(repeating: "0", count: 20 - digits.count) + digits
   }
 
   /// The highest number drawn, and the files of lower ones.
   private func tokens() throws(SystemCallError) -> (highest: UInt64, older: [String]) {
-    let names = try directory.entries().filter {
-      $0.hasPrefix(LeaseSession.tokenPrefix)
-        && UInt64($0.dropFirst(LeaseSession.tokenPrefix.count)) != nil
-    }.sorted()
-    guard let last = names.last else { return (0, []) }
-    return (UInt64(last.dropFirst(LeaseSession.tokenPrefix.count)) ?? 0, names.dropLast())
+    var numbers: [UInt64] = []
+    for name in try directory.entries() where name.hasPrefix(LeaseSession.tokenPrefix) {
+      guard let number = UInt64(name.dropFirst(LeaseSession.tokenPrefix.count)),
+        number <= LeaseSession.maximumToken, LeaseSession.tokenName(number) == name
+      else { continue }
+      numbers.append(number)
+    }
+    numbers.sort()
+    return (numbers.last ?? 0, numbers.dropLast().map { LeaseSession.tokenName($0) })
   }
 
   enum Renewal: Sendable {
@@ -135,7 +144,9 @@ extension LeaseSession {
 
   /// Removes records and claims that crashed contenders left.
   func clean() {
-    guard let now = try? file.status().modified, let names = try? directory.entries() else { return }
+    guard let now = try? file.status().modified, let names = try? directory.entries() else {
+      return
+    }
     for name in names
     where name.hasPrefix(LeaseSession.recordPrefix) || name.hasPrefix(LeaseSession.brokenPrefix) {
       guard let status = try? directory.status(of: name), status.kind == .regular,

@@ -44,6 +44,8 @@ final class LeaseSession: Sendable {
         name, [.read, .write, .create, .exclusive, .noFollow], mode: 0o644)
       do throws(SystemCallError) {
         try file.writeAll(record.bytes.span, at: 0)
+        // Other machines read what has reached the server.
+        try file.flushAsClosing()
       } catch {
         try? directory.unlink(name)
         throw error
@@ -203,7 +205,8 @@ final class LeaseSession: Sendable {
   ) throws(LeaseError) -> Bool {
     // Judged again: until the guard was ours, others could remove it and make a new one.
     try calling(touch)
-    guard let found = try LeaseSession.readClaim(in: directory), found.record.nonce == judged.nonce else { return false }
+    guard let found = try LeaseSession.readClaim(in: directory), found.record.nonce == judged.nonce
+    else { return false }
     let verdict = try judge(found)
     guard verdict == .dead || verdict == .stale else { return false }
     let aside =
@@ -216,7 +219,8 @@ final class LeaseSession: Sendable {
     }
     let owner = NetworkLease.Owner(found.record)
     // Under a guard that all respect this is always the judged one.
-    guard let moved = try calling({ () throws(SystemCallError) in try directory.status(of: aside) }),
+    guard
+      let moved = try calling({ () throws(SystemCallError) in try directory.status(of: aside) }),
       moved.isSameFile(as: found.status)
     else {
       try? directory.link(aside, to: LeaseSession.claim)

@@ -40,7 +40,7 @@ public final class NetworkLease: Sendable {
     /// How long to wait for the lease when the caller says nothing; zero tries once.
     public var timeout: Duration = .seconds(30)
 
-    /// How long to wait between attempts. Every attempt asks the server.
+    /// How long to wait between attempts, each of which asks the server.
     public var polling: Backoff = .exponential(
       base: .milliseconds(1), cap: .milliseconds(25), jitter: .full)
 
@@ -180,6 +180,8 @@ extension NetworkLease {
 }
 
 extension FencingToken {
-  /// The n-th token of a lease. Its lower half stays empty: no hold of a lease ever directly follows another.
+  /// The n-th token of a lease.
+  ///
+  /// Its lower half stays empty: no hold of a lease ever directly follows another.
   init(lease number: UInt64) { self.init(epoch: 1, turn: number << 16) }
 }

@@ -80,7 +80,8 @@ import Testing
 
 @Suite struct JSONLineTests {
   @Test func membersAreReadWithEveryEscape() throws {
-    let text = #" { "a" : "x\n\t\r\b\f\"\\\/é\uD83D\uDE00" , "b":-5,"c":true,"d":18446744073709551615 } "#
+    let text =
+      #" { "a" : "x\n\t\r\b\f\"\\\/é\uD83D\uDE00" , "b":-5,"c":true,"d":18446744073709551615 } "#
     let line = try #require(JSONLine(Array(text.utf8)))
     #expect(line.string("a") == "x\n\t\r\u{8}\u{c}\"\\/é😀")
     #expect(line.integer("b") == -5)
