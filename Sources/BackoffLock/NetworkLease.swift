@@ -12,7 +12,7 @@ public import ReliabilityIO
 /// process is stopped for longer than ``Configuration/duration``. Then the work is cancelled and ``LeaseLostError`` is
 /// thrown, but nothing can stop a write that is under way: let the place where the data is kept turn away old tokens.
 ///
-/// The lease is a directory of its own, made when it is first used. The guide <doc:NetworkLease> has its files and what is
+/// The lease is a directory of its own, made when it is first used. The guide <doc:Leases> has its files and what is
 /// promised where.
 public final class NetworkLease: Sendable {
   /// How the claim of a holder that is gone is taken over.
