@@ -1,5 +1,5 @@
-import ReliabilityTesting
 import ReliabilityIO
+import ReliabilityTesting
 import Testing
 
 @testable import BackoffLock
@@ -48,7 +48,8 @@ import Testing
   ]
 
   @Test(arguments: refused)
-  func somethingElseIsLeftAsItIs(name: String, content: [UInt8], code: LockError.Code) async throws {
+  func somethingElseIsLeftAsItIs(name: String, content: [UInt8], code: LockError.Code) async throws
+  {
     let scratch = LockScratch()
     try scratch.write(content)
     let lock = scratch.lock { $0.strategy = .plain }
@@ -136,7 +137,8 @@ import Testing
 
   @Test func anOwnersLineOfLongNamesIsCutAndReadBack() {
     let owner = LockOwner(
-      processIdentifier: .max, processStart: .max, processNamespace: String(repeating: "n", count: 99),
+      processIdentifier: .max, processStart: .max,
+      processNamespace: String(repeating: "n", count: 99),
       host: String(repeating: "ü", count: 99), program: String(repeating: "p", count: 999),
       label: String(repeating: "l", count: 999), since: WallTime(secondsSince1970: 0))
     #expect(owner.line.count <= LockOwner.maximumBytes)

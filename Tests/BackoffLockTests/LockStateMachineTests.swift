@@ -33,7 +33,9 @@ import Testing
         let isAlone = holding.isEmpty
         let areReaders = holding.allSatisfy { modes[$0] == .shared }
         if mode == .exclusive ? !isAlone : !areReaders { problem = "\(requester) is not alone" }
-        if mode == .exclusive, let lastToken, token <= lastToken { problem = "\(token) did not grow" }
+        if mode == .exclusive, let lastToken, token <= lastToken {
+          problem = "\(token) did not grow"
+        }
         if let lastToken, token < lastToken { problem = "\(token) fell" }
         if mode == .exclusive { lastToken = token }
         holding.insert(requester)
@@ -124,7 +126,8 @@ import Testing
   }
 
   enum Step: CaseIterable {
-    case requestAlone, requestShared, leaveFirst, leaveLast, release, work, workWithOthers, fail, wait
+    case requestAlone, requestShared, leaveFirst, leaveLast, release, work, workWithOthers, fail,
+      wait
   }
 
   static func play(_ step: Step, on stage: inout Stage) {

@@ -1,6 +1,6 @@
+import ReliabilityIO
 import ReliabilityTesting
 import Synchronization
-import ReliabilityIO
 import Testing
 
 @testable import BackoffLock
