@@ -164,7 +164,7 @@ struct LockWorker {
       unsafe strdup($0)
     }
     unsafe texts.append(nil)
-    defer { for unsafetext in unsafe texts { unsafe free(text) } }
+    defer { unsafe texts.forEach { text in unsafe free(text) } }
     var child: pid_t = 0
     let result = unsafe posix_spawn(&child, program, nil, nil, texts, environ)
     guard result == 0 else { throw WorkerFailure(status: result) }
