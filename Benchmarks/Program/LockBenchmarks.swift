@@ -125,7 +125,7 @@ struct LockWorker {
   /// Takes the lock again and again, and writes down what happened.
   func run() async throws {
     let lock = BackoffLock(directory + "/lock")
-    let log = unsafe Self.openFile(directory + "/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC)
+    let log = Self.openFile(directory + "/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC)
     let line = [UInt8](repeating: 0x61, count: 199) + [0x0A]
     var numbers: [Int64] = []
     let delay = start - Self.now()
