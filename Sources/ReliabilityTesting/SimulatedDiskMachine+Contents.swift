@@ -171,6 +171,7 @@ extension SimulatedMachine {
       pending[index].effect = .write(
         node: node, offset: offset, bytes: bytes, time: time, failed: true)
       version += 1
+      durableVersion += 1
     }
   }
 
@@ -185,7 +186,9 @@ extension SimulatedMachine {
       let isLost = if case .write(_, _, _, _, true) = change.effect { true } else { false }
       durable.apply(change.effect, isLost ? .prefixThenZeros(0) : .whole)
     }
-    if rest.count != pending.count { version += 1 }
+    if rest.count == pending.count { return }
+    version += 1
+    durableVersion += 1
     pending = rest
   }
 
@@ -209,6 +212,7 @@ extension SimulatedMachine {
     }
     guard isKept.contains(true) else { return }
     version += 1
+    durableVersion += 1
     var rest: [PendingChange] = []
     var unnamed: [Int] = []
     for (change, isKept) in zip(pending, isKept) {

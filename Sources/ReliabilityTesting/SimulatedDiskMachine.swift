@@ -34,6 +34,8 @@ struct SimulatedMachine: Sendable {
   var now: Int64
   /// Goes up with every change that a crash could show.
   var version = 0
+  /// Goes up when the durable state changes, or what a sync may still do.
+  var durableVersion = 0
   var journal = CallJournal()
   /// The moments at which a crash would find something new, when they are wanted.
   var crashPoints: [CrashPoint]?
@@ -93,6 +95,7 @@ struct SimulatedMachine: Sendable {
     if durable[node]?.links == 0, !isNamedByPending(node) {
       durable.remove(node)
       pending.removeAll { $0.node == node }
+      durableVersion += 1
     }
   }
 
@@ -116,6 +119,7 @@ struct SimulatedMachine: Sendable {
     durable = visible
     pending = []
     version += 1
+    durableVersion += 1
   }
 }
 
@@ -151,6 +155,7 @@ extension SimulatedImage {
 /// All that a crash at one moment depends on.
 struct CrashPoint: Sendable {
   var version: Int
+  var durableVersion: Int
   var callCount: Int
   var durable: SimulatedImage
   var pending: [PendingChange]

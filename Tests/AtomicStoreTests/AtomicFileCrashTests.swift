@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func everyCrashOfSavesLeavesTheLastAcknowledgedOneOrALaterOne() throws {
-    let saves = Saves(25, size: 50_000)
+    let saves = Saves(20, size: 30_000)
     let report = try SimulatedDisk.explore(
       prepare: { disk in
         try disk.write("data/a.json", saves.contents[0])
@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test func everyCrashOfAFileWrittenInPiecesLeavesTheOldOneOrTheWholeNewOne() throws {
-    let saves = Saves(2, size: 4000)
+    let saves = Saves(3, size: 1800)
     let report = try SimulatedDisk.explore(
       prepare: { disk in try disk.write("data/a.json", saves.contents[0]) },
       run: { disk in
@@ -77,8 +77,8 @@ import Testing
           let file = try AtomicFile(replacing: "data/a.json", fileSystem: disk.fileSystem)
           try file.append(bytes("a false start"))
           try file.truncate(to: 0)
-          for start in stride(from: 0, to: 4000, by: 1000) {
-            try file.append(Array(saves.contents[n][start..<(start + 1000)]))
+          for start in stride(from: 0, to: 1800, by: 600) {
+            try file.append(Array(saves.contents[n][start..<(start + 600)]))
           }
           if try file.publish().status == .durable { disk.acknowledge("\(n)") }
         }
@@ -135,7 +135,7 @@ import Testing
 
   @Test(arguments: [ErrorNumber.inputOutput, .noSpace, .quotaExceeded, .interrupted])
   func aCallThatFailsAndThenACrashLeaveAWholeFile(error: ErrorNumber) throws {
-    let saves = Saves(3, size: 1500)
+    let saves = Saves(2, size: 1200)
     var failed = 0
     var states = 0
     for call in 1...200 {
@@ -144,7 +144,7 @@ import Testing
         prepare: { disk in try disk.write("data/a.json", saves.contents[0]) },
         run: { disk in
           disk.fail(nil, at: call, with: error)
-          disk.limitTransfers(to: 600)
+          disk.limitTransfers(to: 700)
           for n in 1...saves.count {
             let outcome = try? AtomicFile.replace(
               "data/a.json", with: saves.contents[n], fileSystem: disk.fileSystem)
