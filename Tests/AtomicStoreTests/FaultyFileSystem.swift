@@ -12,6 +12,8 @@ final class FaultyFileSystem: FileSystemBackend {
     case once(Int, ErrorNumber)
     /// The n-th call and all after it fail.
     case persistent(Int, ErrorNumber)
+    /// Some calls, counted from 1, fail.
+    case range(ClosedRange<Int>, ErrorNumber)
     /// Every call of one name fails.
     case every(String, ErrorNumber)
     /// The n-th call of one name fails.
@@ -66,6 +68,7 @@ final class FaultyFileSystem: FileSystemBackend {
         case .none: nil
         case .once(let at, let number): n == at ? number : nil
         case .persistent(let from, let number): n >= from ? number : nil
+        case .range(let range, let number): range.contains(n) ? number : nil
         case .every(let name, let number): call == name ? number : nil
         case .nth(let name, let at, let number):
           call == name && state.calls.count(where: { $0 == name }) == at ? number : nil
