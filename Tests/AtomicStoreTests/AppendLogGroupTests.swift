@@ -162,36 +162,52 @@ import Testing
 
   @Test func theFirstLeadsAndTheOthersJoinItsRounds() {
     var queue = LogQueue<Entry>()
+    var admission = LogQueue<Entry>.Admission.wait
     let entries = (0..<4).map { _ in Entry() }
-    #expect(queue.add(entries[0]) == .lead)
-    #expect(queue.add(entries[1]) == .wait)
-    #expect(queue.takeRound(limit: 10) { _ in 1 }.elementsEqual(entries[..<2], by: ===))
-    #expect(queue.add(entries[2]) == .wait)
-    #expect(queue.endTurn() === entries[2])
+    admission = queue.add(entries[0])
+    #expect(admission == .lead)
+    admission = queue.add(entries[1])
+    #expect(admission == .wait)
+    let round = queue.takeRound(limit: 10) { _ in 1 }
+    #expect(round.elementsEqual(entries[..<2], by: ===))
+    admission = queue.add(entries[2])
+    #expect(admission == .wait)
+    let next = queue.endTurn()
+    #expect(next === entries[2])
     #expect(queue.hasLeader)
-    #expect(queue.takeRound(limit: 10) { _ in 1 }.count == 1)
-    #expect(queue.endTurn() == nil)
+    let second = queue.takeRound(limit: 10) { _ in 1 }
+    #expect(second.count == 1)
+    let nobody = queue.endTurn()
+    #expect(nobody == nil)
     #expect(!queue.hasLeader)
-    #expect(queue.add(entries[3]) == .lead)
+    admission = queue.add(entries[3])
+    #expect(admission == .lead)
   }
 
   @Test func aRoundHasALimitButTakesOneInAnyCase() {
     var queue = LogQueue<Entry>()
     for _ in 0..<5 { _ = queue.add(Entry()) }
-    #expect(queue.takeRound(limit: 20) { _ in 10 }.count == 2)
-    #expect(queue.takeRound(limit: 5) { _ in 10 }.count == 1)
+    let two = queue.takeRound(limit: 20) { _ in 10 }
+    let one = queue.takeRound(limit: 5) { _ in 10 }
+    #expect(two.count == 2 && one.count == 1)
     #expect(queue.waiting.count == 2)
   }
 
   @Test func nobodyGetsInAfterTheLastOneUnlessItIsWithdrawn() {
     var queue = LogQueue<Entry>()
+    var admission = LogQueue<Entry>.Admission.wait
     let last = Entry()
-    #expect(queue.close(with: last) == .lead)
-    #expect(queue.add(Entry()) == .refused)
-    #expect(queue.withdraw(last))
-    #expect(!queue.withdraw(last))
+    admission = queue.close(with: last)
+    #expect(admission == .lead)
+    admission = queue.add(Entry())
+    #expect(admission == .refused)
+    let first = queue.withdraw(last)
+    let again = queue.withdraw(last)
+    #expect(first && !again)
     queue.reopen()
-    #expect(queue.endTurn() == nil)
-    #expect(queue.add(last) == .lead)
+    let next = queue.endTurn()
+    #expect(next == nil)
+    admission = queue.add(last)
+    #expect(admission == .lead)
   }
 }
