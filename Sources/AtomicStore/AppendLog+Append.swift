@@ -18,8 +18,8 @@ extension AppendLog {
   ///     returns once it is written: readers see it, a crash of the program leaves it, a power cut may take it or,
   ///     with other unsynced ones, leave holes.
   /// - Returns: Where it is.
-  /// - Throws: ``StoreError``: with ``StoreError/Code/appendUncertain`` it may be there or not, with any other code it is
-  ///   not. `LockTimeoutError` or `LockError` when another process keeps the lock. `CancellationError` when the task
+  /// - Throws: ``StoreError``: with ``StoreError/Code/appendUncertain`` it may be there or not, with any other
+  ///   code it is not. `LockTimeoutError` or `LockError` when another process keeps the lock. `CancellationError` when the task
   ///   was cancelled before its turn came: then nothing was written. Once its turn has come, it completes.
   @discardableResult
   public nonisolated(nonsending) func append(

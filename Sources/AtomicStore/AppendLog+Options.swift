@@ -33,7 +33,9 @@ extension AppendLog {
   public struct Content: Hashable, Sendable {
     /// A word of ASCII letters, digits and `-`, such as `dead-letters`.
     public let name: String
-    /// Which version of it. A log of a later one is opened read-only.
+    /// Which version of it.
+    ///
+    /// A log of a later one is opened read-only.
     public let version: Int
 
     /// Names a content.
@@ -70,11 +72,15 @@ extension AppendLog {
     public var healing = Healing.cut
     /// What may be done with the log.
     public var access = Access.readWrite
-    /// What the records mean; a log of another content is refused. Not with ``Format/plain``.
+    /// What the records mean; a log of another content is refused.
+    ///
+    /// Not with ``Format/plain``.
     public var content: Content?
     /// The permissions of a file that is made, or `nil` for `0666` without the bits of the umask.
     public var mode: FileMode?
-    /// The most bytes of one record, 64 MiB by default. Larger ones are refused, and passed over when read.
+    /// The most bytes of one record, 64 MiB by default.
+    ///
+    /// Larger ones are refused, and passed over when read.
     public var maximumRecordSize = 64 << 20
     /// How long an append waits for other processes.
     public var lockTimeout = Duration.seconds(30)

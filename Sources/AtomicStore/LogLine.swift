@@ -101,8 +101,9 @@ extension Span<UInt8> {
     let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
     var index = start
     while index + 8 <= count {
-      let word = unsafe bytes.unsafeLoadUnaligned(
-        fromUncheckedByteOffset: index, as: UInt64.self) ^ pattern
+      let word =
+        unsafe bytes.unsafeLoadUnaligned(
+          fromUncheckedByteOffset: index, as: UInt64.self) ^ pattern
       if (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080 != 0 { break }
       index += 8
     }

@@ -143,7 +143,9 @@ extension String {
   }
 }
 
-/// Bytes as text. Source: RFC 4648, section 4.
+/// Bytes as text.
+///
+/// Source: RFC 4648, section 4.
 enum Base64 {
   private static let letters = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

@@ -100,7 +100,8 @@ import Testing
     let scratch = ScratchDirectory()
     var content: [UInt8] = []
     LogLine.append(
-      bytes(#"{"format":"reliability-log","version":1,"generation":9,"later":{"x":1}}"#), to: &content)
+      bytes(#"{"format":"reliability-log","version":1,"generation":9,"later":{"x":1}}"#),
+      to: &content)
     try scratch.write(content, to: "log")
     let log = try await AppendLog(scratch.file("log"))
     try await log.compact(

@@ -47,9 +47,11 @@ import Testing
           }
         }
         if n == 5, let position {
-          let compaction = try? await log.compact(upTo: position, replacingWith: [bytes(record(100))])
+          let compaction = try? await log.compact(
+            upTo: position, replacingWith: [bytes(record(100))])
           if compaction != nil {
-            told.done = [record(100)] + told.done.filter { ["4", "5"].contains($0.dropFirst(5).prefix(1)) }
+            told.done =
+              [record(100)] + told.done.filter { ["4", "5"].contains($0.dropFirst(5).prefix(1)) }
             told.uncertain.removeAll { !["4", "5"].contains($0.dropFirst(5).prefix(1)) }
           }
         }
@@ -107,7 +109,9 @@ import Testing
     let before = scratch.readBytes("log")
     let disk = FaultyFileSystem(.every("write", .noSpace), writeLimit: nil)
     // The lock's own counter may need a write; what the log writes is what counts.
-    guard let log = try? await AppendLog(scratch.file("log"), fileSystem: disk.fileSystem) else { return }
+    guard let log = try? await AppendLog(scratch.file("log"), fileSystem: disk.fileSystem) else {
+      return
+    }
     let error = await #expect(throws: StoreError.self) { try await log.append(record(2)) }
     #expect(error?.code == .outOfSpace)
     #expect(error?.cause?.call == "write")
@@ -158,7 +162,9 @@ import Testing
     try await log.append(record(1))
     let before = disk.calls.count
     try await log.append(record(2))
-    let calls = disk.calls[before...].filter { !["flock", "fcntl", "read", "create", "close", "fstat", "fstatat"].contains($0) }
+    let calls = disk.calls[before...].filter {
+      !["flock", "fcntl", "read", "create", "close", "fstat", "fstatat"].contains($0)
+    }
     // The lock's own write of its counter aside.
     #expect(calls.suffix(2) == ["write", "fsync"])
     try await log.append(record(3), durability: .none)

@@ -47,7 +47,8 @@ import Testing
       try await heal(
         before + line.prefix(cut), in: scratch, good: [record(1)], torn: cut, "cut at \(cut)")
     }
-    try await heal(before + line, in: scratch, good: [record(1), record(2, size: size)], torn: 0, "whole")
+    try await heal(
+      before + line, in: scratch, good: [record(1), record(2, size: size)], torn: 0, "whole")
   }
 
   @Test(arguments: [1, 511, 512, 4096, 70_000])
@@ -148,7 +149,9 @@ import Testing
   }
 
   @Test func base64IsThatOfTheStandard() {
-    for (text, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+    for (text, encoded) in [
+      ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"),
+    ] {
       #expect(Base64.encode(bytes(text)) == bytes(encoded))
     }
   }

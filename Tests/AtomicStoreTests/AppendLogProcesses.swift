@@ -21,7 +21,7 @@ enum Shell {
     unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
     unsafe posix_spawn_file_actions_addclose(&actions, ends[0])
     var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
     var child = pid_t()
     let result = unsafe posix_spawnp(&child, arguments[0], &actions, nil, &pointers, environ)
     close(ends[1])
@@ -44,7 +44,9 @@ enum Shell {
 enum Blocking {
   private final class Box<Value>: @unchecked Sendable { var result: Result<Value, any Error>? }
 
-  static func run<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
+  static func run<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws
+    -> Value
+  {
     let box = Box<Value>()
     let done = DispatchSemaphore(value: 0)
     Task.detached {

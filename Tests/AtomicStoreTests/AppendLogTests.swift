@@ -14,7 +14,9 @@ import Testing
   @Test func recordsComeBackAsTheyWereAppended() async throws {
     let scratch = ScratchDirectory()
     let log = try await AppendLog(scratch.file("log"))
-    let all = ["{}", "{ }", #"{"a":1}"#, #"{"a":"ü€😀","b":[1,2]}"#, #"{"a":1,"_crc":"x"}"#, #"{"a":1 }"#]
+    let all = [
+      "{}", "{ }", #"{"a":1}"#, #"{"a":"ü€😀","b":[1,2]}"#, #"{"a":1,"_crc":"x"}"#, #"{"a":1 }"#,
+    ]
     for text in all { try await log.append(text) }
     #expect(try await log.texts() == all)
     let receipt = try await log.append(contentsOf: [bytes(#"{"b":1}"#), bytes(#"{"b":2}"#)])
@@ -76,9 +78,13 @@ import Testing
     options.maximumRecordSize = 100
     let log = try await AppendLog(scratch.file("log"), options: options)
     let wrong = [UInt8(ascii: "{"), 0xff, UInt8(ascii: "}")]
-    #expect(await #expect(throws: StoreError.self) { try await log.append(wrong) }?.code == .invalidRecord)
+    #expect(
+      await #expect(throws: StoreError.self) { try await log.append(wrong) }?.code == .invalidRecord
+    )
     let large = bytes(record(1, size: 101))
-    #expect(await #expect(throws: StoreError.self) { try await log.append(large) }?.code == .recordTooLarge)
+    #expect(
+      await #expect(throws: StoreError.self) { try await log.append(large) }?.code
+        == .recordTooLarge)
     try await log.append(record(1, size: 100))
     #expect(try await log.texts().count == 1)
   }
@@ -139,7 +145,8 @@ import Testing
   @Test func aLaterVersionIsReadAndNotWritten() async throws {
     let scratch = ScratchDirectory()
     var content: [UInt8] = []
-    LogLine.append(bytes(#"{"format":"reliability-log","version":2,"generation":7,"new":[1]}"#), to: &content)
+    LogLine.append(
+      bytes(#"{"format":"reliability-log","version":2,"generation":7,"new":[1]}"#), to: &content)
     LogLine.append(bytes(#"{"a":1}"#), to: &content)
     try scratch.write(content, to: "log")
     let log = try await AppendLog(scratch.file("log"))
@@ -197,10 +204,14 @@ import Testing
     var options = AppendLog.Options()
     options.access = .readOnly
     let disk = FaultyFileSystem()
-    let reader = try await AppendLog(scratch.file("log"), options: options, fileSystem: disk.fileSystem)
+    let reader = try await AppendLog(
+      scratch.file("log"), options: options, fileSystem: disk.fileSystem)
     #expect(try await reader.texts() == [record(1)])
-    #expect(!disk.calls.contains("write") && !disk.calls.contains("create") && !disk.calls.contains("fsync"))
-    #expect(await #expect(throws: StoreError.self) { try await reader.append("{}") }?.code == .readOnly)
+    #expect(
+      !disk.calls.contains("write") && !disk.calls.contains("create")
+        && !disk.calls.contains("fsync"))
+    #expect(
+      await #expect(throws: StoreError.self) { try await reader.append("{}") }?.code == .readOnly)
   }
 
   @Test func positionsThatAreNoneAreRefused() async throws {
