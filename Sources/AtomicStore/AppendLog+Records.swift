@@ -47,15 +47,19 @@ extension AppendLog {
     do throws(SystemCallError) {
       var generation: UInt64 = 0
       var start: Int64 = 0
+      var limit: Int64?
       if options.format == .checked {
         let found = try LogHeader.read(from: file)
+        let head = try file.readRange(0..<Int64(LogHeader.maximumLength))
+        let headerEnd = head.span.indexOf(LogLine.newline, from: 0).map { Int64($0) + 1 }
+        start = headerEnd ?? 0
+        // Without a header there is no record; one that comes now is not to be taken for one.
+        if headerEnd == nil { limit = 0 }
         switch found {
         case .none, .torn: break
         case .foreign: throw SystemCallError(.invalidArgument, call: "read", path: path)
         case .header(let header), .damaged(let header):
           generation = header.generation
-          let head = try file.readRange(0..<Int64(LogHeader.maximumLength))
-          start = Int64(head.span.indexOf(LogLine.newline, from: 0)!) + 1
           if let wanted = options.content, header.content?.name != wanted.name {
             throw SystemCallError(.invalidArgument, call: "read", path: path)
           }
@@ -70,7 +74,8 @@ extension AppendLog {
         start = max(start, position.offset)
       }
       let reader = LogReader(
-        file, from: start, format: options.format, maximumRecordSize: options.maximumRecordSize)
+        file, from: start, to: limit, format: options.format,
+        maximumRecordSize: options.maximumRecordSize)
       return LogSource(reader: reader, generation: generation, path: path)
     } catch {
       let code: StoreError.Code =

@@ -106,7 +106,7 @@ extension LogFile {
       let last = try file!.readRange((size - 1)..<size)
       if last == [LogLine.newline] { return size }
       let newline = [LogLine.newline]
-      try file!.writeAll(newline.span, at: size)
+      try file!.appendAll(newline.span)
     } catch {
       throw self.error(error)
     }
@@ -195,6 +195,21 @@ extension OpenFile {
     try [UInt8](capacity: range.count) {
       (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
       try readAll(into: &buffer, at: range.lowerBound)
+    }
+  }
+}
+
+extension OpenFile {
+  /// Writes every byte at the end of a file that was opened to append, wherever the end is by then.
+  borrowing func appendAll(_ bytes: Span<UInt8>) throws(SystemCallError) {
+    var done = 0
+    while done < bytes.count {
+      let rest = bytes.extracting(done..<min(bytes.count, done + OpenFile.maximumTransfer))
+      let written = try fileSystem.perform("write", path) { backend throws(ErrorNumber) in
+        try backend.write(descriptor, rest, at: nil)
+      }
+      if written <= 0 { throw SystemCallError(.inputOutput, call: "write", path: path) }
+      done += written
     }
   }
 }

@@ -105,11 +105,16 @@ struct LogFile: ~Copyable {
       for: place.path,
       options: .init(createOnly: true, mode: options.mode), fileSystem: place.fileSystem)
     if options.format == .checked { try temporary.append(fresh.line.span) }
+    let size = temporary.size
+    let outcome: PublishOutcome
     do throws(StoreError) {
-      try settleName(try temporary.publish())
+      outcome = try temporary.publish()
     } catch {
-      if error.code != .targetExists { throw error }
+      // Someone without the lock was faster.
+      if error.code == .targetExists { return }
+      throw error
     }
+    try adopt(outcome, size: size, header: options.format == .checked ? fresh : nil)
   }
 
   /// Takes in how far the name of a new file has come.
@@ -131,7 +136,7 @@ struct LogFile: ~Copyable {
   mutating func write(_ bytes: Span<UInt8>) throws(StoreError) -> Int64 {
     let start = end
     do throws(SystemCallError) {
-      try file!.writeAll(bytes, at: start)
+      if isShared { try file!.appendAll(bytes) } else { try file!.writeAll(bytes, at: start) }
     } catch {
       lastToken = nil
       throw takeBack(to: start, error)

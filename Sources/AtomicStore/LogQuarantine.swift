@@ -18,13 +18,13 @@ extension AppendLog {
           shared.health.badRecords.removeFirst()
         }
         shared.health.counts.badRecords += 1
-        shared.unquarantined.append(record)
+        if options.format == .checked { shared.unquarantined.append(record) }
         news.kinds.append(.badRecord(record))
       }
       return !shared.unquarantined.isEmpty
     }
     note(news)
-    return isWaiting && options.format == .checked
+    return isWaiting
   }
 
   /// Copies the bad records that were met to the quarantine file, unless they are there.
@@ -36,12 +36,10 @@ extension AppendLog {
       try await withFile { (file) throws(StoreError) in
         try self.quarantineBlocking(&file)
       }
-    } catch let error as StoreError {
-      shared.withLock { $0.health.quarantineFailure = error }
-    } catch let error as LockTimeoutError {
-      let reason = StoreError(
-        .callFailed, path: quarantinePath,
-        cause: SystemCallError(.timedOut, call: "flock", path: error.path))
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      let reason = error as? StoreError ?? StoreError(.callFailed, path: quarantinePath)
       shared.withLock { $0.health.quarantineFailure = reason }
     }
   }

@@ -21,7 +21,7 @@ enum Shell {
     unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
     unsafe posix_spawn_file_actions_addclose(&actions, ends[0])
     var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+    defer { unsafe pointers.forEach { unsafe free($0) } }
     var child = pid_t()
     let result = unsafe posix_spawnp(&child, arguments[0], &actions, nil, &pointers, environ)
     close(ends[1])
