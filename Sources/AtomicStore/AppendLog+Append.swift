@@ -198,26 +198,27 @@ extension AppendLog {
       if entry.durability == .full { durability = .full }
       if entry.durability == .ordered && durability == .none { durability = .ordered }
     }
-    var written = false
+    let count = round.reduce(0) { $0 + $1.count }
+    var hasWritten = false
     do throws(StoreError) {
-      try onFile { (file) throws(StoreError) in
+      let (start, generation, isDurable) = try onFile {
+        (file) throws(StoreError) -> (Int64, UInt64, Bool) in
         try file.prepare(token)
         let start = lines.isEmpty ? file.end : try file.write(lines.span)
-        file.news.counts.records += round.reduce(0) { $0 + $1.count }
+        file.news.counts.records += count
         let generation = file.generation
-        let finish = { (isDurable: Bool, chosen: (PendingAppend) -> Bool) in
-          self.finish(round, ends, start, generation, isDurable: isDurable, where: chosen)
-        }
-        written = true
-        finish(false) { $0.durability == .none }
+        hasWritten = true
+        var isDurable = false
         if durability != .none {
-          let isDurable = try file.sync(durability, rewriting: lines, at: start)
-          finish(isDurable) { $0.durability != .none }
+          finish(round, ends, start, generation, isDurable: false) { $0.durability == .none }
+          isDurable = try file.sync(durability, rewriting: lines, at: start)
         }
         if round.last?.isLast == true { file.close() }
+        return (start, generation, isDurable)
       }
+      finish(round, ends, start, generation, isDurable: isDurable) { _ in true }
     } catch {
-      finish(round, with: error) { !written || $0.durability != .none }
+      finish(round, with: error) { !hasWritten || $0.durability != .none }
     }
   }
 
@@ -231,11 +232,12 @@ extension AppendLog {
       var from = start
       for (entry, end) in zip(round, ends) {
         let to = start + Int64(end)
-        if chosen(entry) {
+        if entry.outcome == nil && chosen(entry) {
           entry.outcome = .success(
             Receipt(
               start: Position(generation: generation, offset: from),
-              end: Position(generation: generation, offset: to), isDurable: isDurable))
+              end: Position(generation: generation, offset: to),
+              isDurable: isDurable && entry.durability == .full))
           if let waiter = entry.waiter.take() { waiters.append(waiter) }
         }
         from = to
@@ -286,7 +288,7 @@ final class PendingAppend: @unchecked Sendable {
   private var records: [(payload: [UInt8], checksum: UInt32)] = []
   /// The bytes of its lines, or one or two more.
   private(set) var byteCount = 0
-  var count: Int { records.count }
+  private(set) var count = 0
 
   var waiter: Waiter?
   var outcome: Result<AppendLog.Receipt, any Error>?
@@ -297,6 +299,7 @@ final class PendingAppend: @unchecked Sendable {
 
   func add(_ record: [UInt8], format: AppendLog.Format) {
     records.append((record, format == .checked ? LogLine.checksum(of: record) : 0))
+    count += 1
     byteCount += record.count + (format == .checked ? LogLine.overhead + 1 : 1)
   }
 

@@ -244,7 +244,12 @@ final class LogDraft: Sendable {
       }
       let size = state.file.size
       let outcome = try state.file.publish()
-      try file.adopt(outcome, size: size, header: header)
+      // The log is the new one from here on. What fails now makes the next turn look again, not this one undone.
+      do throws(StoreError) {
+        try file.adopt(outcome, size: size, header: header)
+      } catch {
+        file.news.counts.failures += 1
+      }
       let result = AppendLog.Compaction(
         generation: header.generation, replacedUpTo: position,
         snapshotEnd: .init(generation: header.generation, offset: state.snapshotEnd),

@@ -34,7 +34,7 @@ struct LogReader: ~Copyable {
       if size <= 0 { return nil }
       let bytes = try read(size, at: offset)
       var chunk = LogChunk(bytes: bytes, offset: offset)
-      let end = chunk.split(format)
+      let end = chunk.split(format, maximumLine)
       try confirmBadLines(of: &chunk)
       if end > 0 {
         offset += Int64(end)
@@ -58,7 +58,7 @@ struct LogReader: ~Copyable {
       let line = chunk.lines[index]
       let again = try read(line.end - line.start, at: chunk.offset + Int64(line.start))
       var single = LogChunk(bytes: again + [LogLine.newline], offset: 0)
-      _ = single.split(format)
+      _ = single.split(format, maximumLine)
       guard single.lines.count == 1, !single.lines[0].isBad else { continue }
       chunk.replaceLine(index, with: single)
     }
@@ -109,12 +109,14 @@ struct LogChunk: Sendable {
   /// Finds the lines and verifies them.
   ///
   /// - Returns: Where the last whole line ends, newline included.
-  mutating func split(_ format: AppendLog.Format) -> Int {
+  mutating func split(_ format: AppendLog.Format, _ maximumLine: Int) -> Int {
     var start = 0
     var found: [Line] = []
     found.reserveCapacity(bytes.count / 128)
     while let end = bytes.span.indexOf(LogLine.newline, from: start) {
-      let payloadEnd = LogChunk.payloadEnd(of: bytes.span.extracting(start..<end), format)
+      let payloadEnd =
+        end - start >= maximumLine
+        ? -1 : LogChunk.payloadEnd(of: bytes.span.extracting(start..<end), format)
       if payloadEnd > 0 && format == .checked { bytes[start + payloadEnd - 1] = LogLine.brace }
       found.append(
         Line(start: start, end: end, payloadEnd: payloadEnd < 0 ? -1 : start + payloadEnd))

@@ -143,10 +143,12 @@ extension LockStateMachine {
     return (head, settle(now))
   }
 
-  /// Nobody waited any more when the system's lock was about to be asked for again.
-  mutating func abandoned(now: Duration) -> Action {
+  /// Taking the system's lock was given up, since nobody waits for it any more or it was not to be had at once.
+  ///
+  /// - Parameter isPolling: Whether it was asked for again and again until now: then it is a wait that nobody needed.
+  mutating func abandoned(isPolling: Bool = false, now: Duration) -> Action {
     possession = .none
-    abandoned += 1
+    if isPolling { abandoned += 1 }
     return settle(now)
   }
 

@@ -67,6 +67,7 @@ import Testing
   func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
     let report = try await SimulatedDisk.explore(
       prepare: { disk in
+        try disk.write("data/other", "x")
         let log = try await Self.open(disk.fileSystem)
         for n in 0..<4 { try await log.append(record(n, size: 600)) }
         try await log.close()
@@ -124,6 +125,7 @@ import Testing
   {
     try await SimulatedDisk.explore(
       prepare: { disk in
+        try disk.write("data/other", "x")
         try await Self.open(disk.fileSystem).append(record(0))
       },
       run: { disk in

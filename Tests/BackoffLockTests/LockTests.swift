@@ -1,5 +1,6 @@
 import ReliabilityTesting
 import Synchronization
+import ReliabilityIO
 import Testing
 
 @testable import BackoffLock
