@@ -11,13 +11,8 @@
 struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
-<<<<<<< HEAD
     + ErrorReportBenchmarks.all + StoreBenchmarks.all + LogBenchmarks.all
-    + MetricsBenchmarks.all
-=======
-    + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
-    + LockBenchmarks.all
->>>>>>> lock
+    + MetricsBenchmarks.all + LockBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.
