@@ -78,7 +78,7 @@ extension SimulatedMachine {
   /// What a crash at this moment depends on.
   var crashPointNow: CrashPoint {
     CrashPoint(
-      version: version, callCount: journal.callCount, durable: durable, pending: pending,
+      version: version, durableVersion: durableVersion, callCount: journal.callCount, durable: durable, pending: pending,
       nextNode: nextNode, now: now, acknowledged: journal.acknowledged.count)
   }
 }

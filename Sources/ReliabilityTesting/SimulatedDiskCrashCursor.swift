@@ -36,6 +36,8 @@ final class CrashCursor: Sendable {
     var points: ArraySlice<CrashPoint>
     var pointIndex = -1
     var space: CrashSpace?
+    /// Whether every state of the crash point was looked at.
+    var wasExhaustive = false
     var way = Way.everyPoint(next: nil)
     var known: [Int: UInt64] = [:]
     var generator: SeededGenerator
@@ -90,7 +92,8 @@ final class CrashCursor: Sendable {
       state.space = nil
       return false
     }
-    let space = CrashSpace(point, sectorSize: sectorSize)
+    let space = CrashSpace(
+      point, sectorSize: sectorSize, after: state.wasExhaustive ? state.space?.point : nil)
     state.pointIndex += 1
     state.counts.points += 1
     state.known = [:]
@@ -99,8 +102,10 @@ final class CrashCursor: Sendable {
       && space.count <= options.exhaustiveStates
     {
       state.way = .everyPoint(next: space.origin)
+      state.wasExhaustive = true
     } else {
       state.counts.sampledPoints += 1
+      state.wasExhaustive = false
       state.way = .drawn(
         corners: space.corners(limit: options.samples), next: 0, left: options.samples)
     }

@@ -24,9 +24,22 @@ struct CrashSpace: Sendable {
   /// The most steps that several chains or a requirement could make impossible; usually none.
   private let hasTies: Bool
   private let changing: Set<Int>
+  /// The number of changes whose every state was enumerated at an earlier moment; 0 for none.
+  private let known: Int
+  private let isContinuation: Bool
+  /// For each axis that is about a file without a durable name: the pending changes that give it one.
+  private let makers: [[Int]?]
 
-  init(_ point: CrashPoint, sectorSize: Int) {
+  /// - Parameter earlier: A crash point all of whose states were met before.
+  init(_ point: CrashPoint, sectorSize: Int, after earlier: CrashPoint? = nil) {
     self.point = point
+    let isContinued =
+      earlier.map {
+        $0.durableVersion == point.durableVersion && $0.acknowledged == point.acknowledged
+          && $0.pending.count < point.pending.count
+      } ?? false
+    known = isContinued ? earlier?.pending.count ?? 0 : 0
+    isContinuation = isContinued
     var axes: [Axis] = []
     var hasTies = false
     var metadata: [Int: Int] = [:]
@@ -61,6 +74,22 @@ struct CrashSpace: Sendable {
     self.axes = axes
     self.hasTies = hasTies
     self.changing = changing
+    makers = axes.map { axis in CrashSpace.makers(of: axis, in: point) }
+  }
+
+  private static func makers(of axis: Axis, in point: CrashPoint) -> [Int]? {
+    let index: Int
+    switch axis {
+    case .write(let change, _), .resize(let change): index = change
+    case .chain(let changes): index = changes[0]
+    }
+    guard let node = point.pending[index].node, node != SimulatedImage.root,
+      point.durable[node]?.links == 0
+    else { return nil }
+    return point.pending.indices.filter { index in
+      guard case .names(let changes, _) = point.pending[index].effect else { return false }
+      return changes.contains { $0.node == node }
+    }
   }
 
   /// The point at which everything pending has reached the medium.
@@ -115,7 +144,8 @@ struct CrashSpace: Sendable {
     return result
   }
 
-  /// What each pending change comes to; `nil` where it is lost. `nil` altogether when ties forbid the point.
+  /// What each pending change comes to; `nil` where it is lost. `nil` altogether when no crash leaves that, or
+  /// when another point stands for the same state.
   private func outcomes(_ choice: [Int]) -> [WriteOutcome?]? {
     var result = [WriteOutcome?](repeating: .whole, count: point.pending.count)
     for (axis, value) in zip(axes, choice) {
@@ -128,7 +158,14 @@ struct CrashSpace: Sendable {
         for index in changes.suffix(value) { result[index] = nil }
       }
     }
-    return !hasTies || keepsTies(result) ? result : nil
+    if hasTies && !keepsTies(result) { return nil }
+    // Without the new changes it is a state of the crash point before.
+    if isContinuation, !result[known...].contains(where: { $0 != nil }) { return nil }
+    // What is in a file that has no name makes no difference: only the first of these points counts.
+    for (axis, makers) in makers.enumerated() where choice[axis] != 0 {
+      if let makers, !makers.contains(where: { result[$0] != nil }) { return nil }
+    }
+    return result
   }
 
   private func keepsTies(_ outcomes: [WriteOutcome?]) -> Bool {
@@ -151,7 +188,7 @@ struct CrashSpace: Sendable {
     return true
   }
 
-  /// What the medium holds at a point; `nil` when no crash leaves that.
+  /// What the medium holds at a point; `nil` when the point does not count.
   func image(_ choice: [Int]) -> SimulatedImage? {
     guard let outcomes = outcomes(choice) else { return nil }
     var image = point.durable

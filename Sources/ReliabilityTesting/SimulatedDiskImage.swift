@@ -188,23 +188,24 @@ extension SimulatedNode {
   }
 }
 
+/// All in steps of many bytes, also where nothing is optimized: tests run unoptimized.
 extension [UInt8] {
   mutating func overlay(_ new: ArraySlice<UInt8>, at offset: Int) {
     if new.isEmpty { return }
-    if offset >= count {
-      if offset > count { append(contentsOf: repeatElement(0, count: offset - count)) }
-      append(contentsOf: new)
-    } else {
-      let end = Swift.min(offset + new.count, count)
-      replaceSubrange(offset..<end, with: new)
+    let end = offset + new.count
+    if end > count { resize(to: end) }
+    unsafe withUnsafeMutableBytes { buffer in
+      unsafe new.withUnsafeBytes { new in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<end]).copyMemory(from: new)
+      }
     }
   }
 
   mutating func resize(to size: Int) {
     if size < count {
-      removeLast(count - size)
+      self = [UInt8](self[..<size])
     } else if size > count {
-      append(contentsOf: repeatElement(0, count: size - count))
+      append(contentsOf: [UInt8](repeating: 0, count: size - count))
     }
   }
 }
@@ -218,8 +219,11 @@ extension OutputSpan<UInt8> {
   /// Adds bytes that fit, in one step also where nothing is optimized.
   mutating func append(copyOf bytes: ArraySlice<UInt8>) {
     unsafe withUnsafeMutableBufferPointer { buffer, count in
-      let free = unsafe UnsafeMutableBufferPointer(rebasing: buffer[count...])
-      _ = unsafe free.update(fromContentsOf: bytes)
+      let free = UnsafeMutableRawBufferPointer(buffer)
+      unsafe bytes.withUnsafeBytes { bytes in
+        let end = count + bytes.count
+        unsafe UnsafeMutableRawBufferPointer(rebasing: free[count..<end]).copyMemory(from: bytes)
+      }
       count += bytes.count
     }
   }

@@ -21,8 +21,8 @@ extension SimulatedMachine {
     let creates = flags.contains(.create) && !isNameOnly
     if creates && flags.contains(.directory) { throw .invalidArgument }
     let isExclusive = creates && flags.contains(.exclusive)
-    let place = try place(
-      name, in: directory, following: !flags.contains(.noFollow) && !isExclusive)
+    let follows = !flags.contains(.noFollow) && !isExclusive
+    let place = try place(name, in: directory, follows ? .followed : .kept, creates: creates)
     let number: Int
     if let existing = place.node {
       if isExclusive { throw .exists }
@@ -33,7 +33,7 @@ extension SimulatedMachine {
       if place.wantsDirectory { throw .isADirectory }
       try requireLive(place.directory)
       let masked = FileMode(rawValue: mode.rawValue & ~configuration.umask.rawValue)
-      number = makeNode(.regular, mode: masked)
+      number = makeNode(.regular, mode: masked, in: place.directory)
       try bind(number, place, path: describe(name, in: directory))
     }
     let description = nextDescription
@@ -128,8 +128,8 @@ extension SimulatedMachine {
   }
 
   mutating func truncate(_ file: Descriptor, to size: Int64) throws(ErrorNumber) {
-    let description = try usable(file)
     if size < 0 { throw .invalidArgument }
+    let description = try usable(file)
     let node = try node(description.node)
     guard node.kind == .regular, description.flags.contains(.write) else { throw .invalidArgument }
     if size > Int64(configuration.maximumFileSize) { throw .fileTooLarge }
@@ -171,6 +171,7 @@ extension SimulatedMachine {
       pending[index].effect = .write(
         node: node, offset: offset, bytes: bytes, time: time, failed: true)
       version += 1
+      durableVersion += 1
     }
   }
 
@@ -185,7 +186,9 @@ extension SimulatedMachine {
       let isLost = if case .write(_, _, _, _, true) = change.effect { true } else { false }
       durable.apply(change.effect, isLost ? .prefixThenZeros(0) : .whole)
     }
-    if rest.count != pending.count { version += 1 }
+    if rest.count == pending.count { return }
+    version += 1
+    durableVersion += 1
     pending = rest
   }
 
@@ -209,6 +212,7 @@ extension SimulatedMachine {
     }
     guard isKept.contains(true) else { return }
     version += 1
+    durableVersion += 1
     var rest: [PendingChange] = []
     var unnamed: [Int] = []
     for (change, isKept) in zip(pending, isKept) {

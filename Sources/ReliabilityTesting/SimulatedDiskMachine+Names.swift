@@ -26,9 +26,18 @@ extension SimulatedMachine {
     return try description(directory).node
   }
 
+  /// What becomes of a symbolic link at the end of a path.
+  enum LastLink {
+    case followed
+    /// Followed only when a slash after it asks for a directory.
+    case kept
+    /// Never followed: calls that make, remove or rename a name mean the name itself.
+    case meant
+  }
+
   /// Follows a path up to its last component, and that one, too, where asked.
   func place(
-    _ path: String, in directory: Descriptor?, following: Bool
+    _ path: String, in directory: Descriptor?, _ last: LastLink, creates: Bool = false
   ) throws(ErrorNumber) -> Place {
     if path.utf8.contains(0) { throw .illegalByteSequence }
     if path.isEmpty { throw .notFound }
@@ -46,6 +55,8 @@ extension SimulatedMachine {
       let here = try node(current)
       if here.kind != .directory { throw .notADirectory }
       let isLast = waiting.isEmpty
+      // With a slash at its end no file can be made of it, whatever is there.
+      if isLast, creates, wantsDirectory, name != ".", name != ".." { throw .isADirectory }
       let next: Int? =
         switch name {
         case ".": current
@@ -53,7 +64,7 @@ extension SimulatedMachine {
         default: here.names[name]
         }
       if let next, let found = visible[next], found.kind == .symbolicLink,
-        !isLast || following || wantsDirectory
+        !isLast || last == .followed || (last == .kept && wantsDirectory)
       {
         links += 1
         if links > Self.maximumLinks { throw .symbolicLinkLoop }
@@ -66,7 +77,9 @@ extension SimulatedMachine {
         continue
       }
       if isLast {
-        if wantsDirectory, let next, visible[next]?.kind != .directory { throw .notADirectory }
+        if last != .meant, wantsDirectory, let next, visible[next]?.kind != .directory {
+          throw .notADirectory
+        }
         return Place(directory: current, name: name, node: next, wantsDirectory: wantsDirectory)
       }
       guard let next else { throw .notFound }
@@ -85,7 +98,7 @@ extension SimulatedMachine {
   func existing(
     _ path: String, in directory: Descriptor?, following: Bool
   ) throws(ErrorNumber) -> Int {
-    guard let node = try place(path, in: directory, following: following).node else {
+    guard let node = try place(path, in: directory, following ? .followed : .kept).node else {
       throw .notFound
     }
     return node
@@ -111,7 +124,7 @@ extension SimulatedMachine {
   ) throws(ErrorNumber) {
     if newName.utf8.contains(0) { throw .illegalByteSequence }
     let old = try existing(name, in: directory, following: false)
-    let new = try place(newName, in: newDirectory, following: false)
+    let new = try place(newName, in: newDirectory, .meant)
     if new.node != nil { throw .exists }
     if new.wantsDirectory { throw .notFound }
     if try node(old).kind == .directory { throw .notPermitted }
@@ -124,11 +137,12 @@ extension SimulatedMachine {
     if destination.utf8.contains(0) { throw .illegalByteSequence }
     if destination.isEmpty { throw .notFound }
     if destination.utf8.count >= Self.maximumPath { throw .nameTooLong }
-    let new = try place(name, in: directory, following: false)
+    let new = try place(name, in: directory, .meant)
     if new.node != nil { throw .exists }
     if new.wantsDirectory { throw .notFound }
     try requireLive(new.directory)
-    let link = makeNode(.symbolicLink, mode: 0o777, destination: destination)
+    let link = makeNode(
+      .symbolicLink, mode: 0o777, in: new.directory, destination: destination)
     try bind(link, new, path: describe(name, in: directory))
   }
 
@@ -141,16 +155,16 @@ extension SimulatedMachine {
   mutating func makeDirectory(
     _ name: String, in directory: Descriptor?, mode: FileMode
   ) throws(ErrorNumber) {
-    let new = try place(name, in: directory, following: false)
+    let new = try place(name, in: directory, .meant)
     if new.node != nil { throw .exists }
     try requireLive(new.directory)
     let masked = FileMode(rawValue: mode.rawValue & 0o1777 & ~configuration.umask.rawValue)
-    let made = makeNode(.directory, mode: masked)
+    let made = makeNode(.directory, mode: masked, in: new.directory)
     try bind(made, new, path: describe(name, in: directory))
   }
 
   mutating func removeDirectory(_ name: String, in directory: Descriptor?) throws(ErrorNumber) {
-    let old = try place(name, in: directory, following: false)
+    let old = try place(name, in: directory, .meant)
     guard let number = old.node else { throw .notFound }
     if old.name.isEmpty { throw .busy }
     if old.name == "." { throw .invalidArgument }
@@ -163,9 +177,10 @@ extension SimulatedMachine {
   }
 
   mutating func unlink(_ name: String, in directory: Descriptor?) throws(ErrorNumber) {
-    let old = try place(name, in: directory, following: false)
+    let old = try place(name, in: directory, .meant)
     guard let number = old.node else { throw .notFound }
     if try node(number).kind == .directory { throw .isADirectory }
+    if old.wantsDirectory { throw .notADirectory }
     remove(old, path: describe(name, in: directory))
     release(number)
   }

@@ -5,14 +5,16 @@ extension SimulatedMachine {
     _ rule: RenameRule
   ) throws(ErrorNumber) {
     if newName.utf8.contains(0) { throw .illegalByteSequence }
-    let old = try place(name, in: directory, following: false)
-    let new = try place(newName, in: newDirectory, following: false)
+    let old = try place(name, in: directory, .meant)
+    let new = try place(newName, in: newDirectory, .meant)
     if old.isDots { throw .busy }
     if new.isDots { throw rule == .noReplace ? .exists : .busy }
     guard let oldNode = old.node else { throw .notFound }
     if rule == .noReplace && new.node != nil { throw .exists }
-    if rule == .exchange && new.node == nil { throw .notFound }
-
+    if rule == .exchange {
+      guard let newNode = new.node else { throw .notFound }
+      if new.wantsDirectory, try node(newNode).kind != .directory { throw .notADirectory }
+    }
     let isDirectory = try node(oldNode).kind == .directory
     if !isDirectory && (old.wantsDirectory || (new.wantsDirectory && rule != .exchange)) {
       throw .notADirectory

@@ -34,6 +34,8 @@ struct SimulatedMachine: Sendable {
   var now: Int64
   /// Goes up with every change that a crash could show.
   var version = 0
+  /// Goes up when the durable state changes, or what a sync may still do.
+  var durableVersion = 0
   var journal = CallJournal()
   /// The moments at which a crash would find something new, when they are wanted.
   var crashPoints: [CrashPoint]?
@@ -67,11 +69,18 @@ struct SimulatedMachine: Sendable {
   }
 
   /// Adds a file that no name leads to yet; on the medium, too, because without a name nobody can tell.
-  mutating func makeNode(_ kind: FileStatus.Kind, mode: FileMode, destination: String = "") -> Int {
+  mutating func makeNode(
+    _ kind: FileStatus.Kind, mode: FileMode, in directory: Int, destination: String = ""
+  ) -> Int {
     let number = nextNode
     nextNode += 1
     var node = SimulatedNode(kind, mode: mode, now: now)
     node.destination = destination
+    if let parent = visible[directory], parent.mode.rawValue & 0o2000 != 0 {
+      // A set-group-id directory passes its group on, and the bit to directories.
+      node.group = parent.group
+      if kind == .directory { node.mode = FileMode(rawValue: mode.rawValue | 0o2000) }
+    }
     visible.add(number, node)
     durable.add(number, node)
     return number
@@ -86,6 +95,7 @@ struct SimulatedMachine: Sendable {
     if durable[node]?.links == 0, !isNamedByPending(node) {
       durable.remove(node)
       pending.removeAll { $0.node == node }
+      durableVersion += 1
     }
   }
 
@@ -109,6 +119,7 @@ struct SimulatedMachine: Sendable {
     durable = visible
     pending = []
     version += 1
+    durableVersion += 1
   }
 }
 
@@ -144,6 +155,7 @@ extension SimulatedImage {
 /// All that a crash at one moment depends on.
 struct CrashPoint: Sendable {
   var version: Int
+  var durableVersion: Int
   var callCount: Int
   var durable: SimulatedImage
   var pending: [PendingChange]
