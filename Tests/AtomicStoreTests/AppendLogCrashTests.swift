@@ -19,6 +19,14 @@ import Testing
     try await AppendLog("data/log", options: options, fileSystem: fileSystem)
   }
 
+  /// Opens the log after a crash.
+  ///
+  /// What a crash does to the lock's file is explored with the lock; here it begins anew.
+  private static func reopen(_ disk: SimulatedDisk) async throws -> AppendLog {
+    try? disk.fileSystem.backend.unlink("data/log.lock", in: nil)
+    return try await open(disk.fileSystem)
+  }
+
   /// Synced and unsynced appends, alone and in groups.
   private static func appendInGroups(
     _ disk: SimulatedDisk, over fileSystem: FileSystem
@@ -42,7 +50,7 @@ import Testing
   }
 
   private static func check(_ disk: SimulatedDisk, _ acknowledged: [String]) async throws {
-    let log = try await open(disk.fileSystem)
+    let log = try await reopen(disk)
     try await log.append(record(999), durability: .none)
     let texts = try await log.texts()
     guard texts.last == record(999) else { throw Violated(description: "the next append is lost") }
@@ -57,7 +65,7 @@ import Testing
     let report = try await SimulatedDisk.explore(
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
-      recover: { disk in _ = try await Self.open(disk.fileSystem) },
+      recover: { disk in _ = try await Self.reopen(disk) },
       check: Self.check)
     print("AppendLog, appends: \(report)")
     #expect(report.distinctStates >= 10_000)
@@ -87,9 +95,9 @@ import Testing
         disk.acknowledge(record(11))
         try await log.close()
       },
-      recover: { disk in _ = try await Self.open(disk.fileSystem) },
+      recover: { disk in _ = try await Self.reopen(disk) },
       check: { disk, acknowledged in
-        let log = try await Self.open(disk.fileSystem)
+        let log = try await Self.reopen(disk)
         try await log.append(record(999), durability: .none)
         let texts = try await log.texts()
         let old = (0..<4).map { record($0, size: 600) }
