@@ -83,7 +83,9 @@ public struct StoreError: ClassifiedError, Hashable {
   /// `ErrorCategory.validation` for a path that can never work, else what the failed call says.
   public var category: ErrorCategory {
     switch code {
-    case .invalidPath, .closed: .validation
+    case .invalidPath, .closed, .invalidRecord, .recordTooLarge, .notALog, .newerFormat, .readOnly,
+      .stalePosition:
+      .validation
     default: cause?.category ?? .fileSystem
     }
   }
@@ -92,7 +94,7 @@ public struct StoreError: ClassifiedError, Hashable {
   public var retryability: Retryability {
     switch code {
     case .syncFailed: .retryable()
-    case .targetIsMountPoint: .notRetryable
+    case .targetIsMountPoint, .appendUncertain: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }
   }
@@ -101,7 +103,8 @@ public struct StoreError: ClassifiedError, Hashable {
 extension StoreError: CustomStringConvertible {
   /// Code, path, cause and leftover in one line.
   public var description: String {
-    var text = "\(code.rawValue): \(path) was not written"
+    var text = "\(code.rawValue): \(path)"
+    text += code == .appendUncertain ? " may have been written" : " was not written"
     if let cause { text += ": \(cause)" }
     if let leftover { text += "; could not remove \(leftover)" }
     return text
@@ -130,7 +133,7 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge: "\(path) can't be saved: it would exceed a size limit."
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
-    default: cause?.userMessage ?? "\(path) can't be saved."
+    default: logMessage ?? cause?.userMessage ?? "\(path) can't be saved."
     }
   }
 
@@ -153,7 +156,7 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: cause?.suggestedActions ?? []
+      default: logActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions

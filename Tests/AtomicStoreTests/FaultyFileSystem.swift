@@ -12,10 +12,20 @@ final class FaultyFileSystem: FileSystemBackend {
     case once(Int, ErrorNumber)
     /// The n-th call and all after it fail.
     case persistent(Int, ErrorNumber)
+    /// Some calls, counted from 1, fail.
+    case range(ClosedRange<Int>, ErrorNumber)
     /// Every call of one name fails.
     case every(String, ErrorNumber)
     /// The n-th call of one name fails.
     case nth(String, Int, ErrorNumber)
+  }
+
+  /// How a sync may be wrong: what a program would do that has this bug.
+  enum SyncLie: Sendable {
+    /// Contents are never synced.
+    case skipsData
+    /// A sync that fails is tried again.
+    case retries
   }
 
   private struct State {
@@ -25,7 +35,8 @@ final class FaultyFileSystem: FileSystemBackend {
     var lastSyncWorked = false
   }
 
-  private let real = RealFileSystem()
+  private let real: any FileSystemBackend
+  private let lie: SyncLie?
   private let fault: Fault
   private let writeLimit: Int?
   private let random: (@Sendable (Int) -> UInt64)?
@@ -37,11 +48,17 @@ final class FaultyFileSystem: FileSystemBackend {
   ///   - fault: What fails.
   ///   - writeLimit: The most bytes one write or read takes; 0 makes writes answer 0.
   ///   - random: The random bits of the n-th temporary name, from 0.
+  ///   - real: What is below.
+  ///   - lie: How syncs are wrong.
   ///   - before: Called with a call's name before it is made.
   init(
     _ fault: Fault = .none, writeLimit: Int? = nil,
-    random: (@Sendable (Int) -> UInt64)? = nil, before: (@Sendable (String) -> Void)? = nil
+    random: (@Sendable (Int) -> UInt64)? = nil,
+    over real: any FileSystemBackend = RealFileSystem(), lie: SyncLie? = nil,
+    before: (@Sendable (String) -> Void)? = nil
   ) {
+    self.real = real
+    self.lie = lie
     self.fault = fault
     self.writeLimit = writeLimit
     self.random = random
@@ -66,6 +83,7 @@ final class FaultyFileSystem: FileSystemBackend {
         case .none: nil
         case .once(let at, let number): n == at ? number : nil
         case .persistent(let from, let number): n >= from ? number : nil
+        case .range(let range, let number): range.contains(n) ? number : nil
         case .every(let name, let number): call == name ? number : nil
         case .nth(let name, let at, let number):
           call == name && state.calls.count(where: { $0 == name }) == at ? number : nil
@@ -135,7 +153,13 @@ final class FaultyFileSystem: FileSystemBackend {
   func sync(_ file: Descriptor, _ kind: SyncKind) throws(ErrorNumber) {
     state.withLock { $0.lastSyncWorked = false }
     try count("fsync")
-    try real.sync(file, kind)
+    if lie == .skipsData && kind == .data { return }
+    do throws(ErrorNumber) {
+      try real.sync(file, kind)
+    } catch {
+      guard lie == .retries else { throw error }
+      try real.sync(file, kind)
+    }
     state.withLock { $0.lastSyncWorked = true }
   }
 

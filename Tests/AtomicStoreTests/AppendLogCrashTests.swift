@@ -1,0 +1,156 @@
+import ReliabilityTesting
+import Testing
+
+@testable import AtomicStore
+
+/// Cuts the power after every call and looks at every state the disk may be in.
+@Suite struct AppendLogCrashTests {
+  struct Violated: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  private static var options: AppendLog.Options {
+    var options = AppendLog.Options()
+    options.idleHold = .zero
+    return options
+  }
+
+  private static func open(_ fileSystem: FileSystem) async throws -> AppendLog {
+    try await AppendLog("data/log", options: options, fileSystem: fileSystem)
+  }
+
+  /// Opens the log after a crash.
+  ///
+  /// What a crash does to the lock's file is explored with the lock; here it begins anew.
+  private static func reopen(_ disk: SimulatedDisk) async throws -> AppendLog {
+    try? disk.fileSystem.backend.unlink("data/log.lock", in: nil)
+    return try await open(disk.fileSystem)
+  }
+
+  /// Synced and unsynced appends, alone and in groups.
+  private static func appendInGroups(
+    _ disk: SimulatedDisk, over fileSystem: FileSystem
+  ) async throws {
+    let log = try await open(fileSystem)
+    for round in 0..<3 {
+      for n in 0..<3 {
+        try await log.append(record(round * 100 + n, size: 1100), durability: .none)
+      }
+      try await withThrowingTaskGroup { group in
+        for n in 3..<6 {
+          group.addTask {
+            let text = record(round * 100 + n, size: 700)
+            if try await log.append(text).isDurable { disk.acknowledge(text) }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+    try await log.close()
+  }
+
+  private static func check(_ disk: SimulatedDisk, _ acknowledged: [String]) async throws {
+    let log = try await reopen(disk)
+    try await log.append(record(999), durability: .none)
+    let texts = try await log.texts()
+    guard texts.last == record(999) else { throw Violated(description: "the next append is lost") }
+    for text in acknowledged where !texts.contains(text) {
+      throw Violated(description: "lost \(text.prefix(12))")
+    }
+    guard Set(texts).count == texts.count else { throw Violated(description: "a record is twice") }
+  }
+
+  @Test(.timeLimit(.minutes(5)))
+  func appendsSurviveEveryPowerCutAndASecondOneWhileHealing() async throws {
+    let report = try await SimulatedDisk.explore(
+      prepare: { disk in try disk.write("data/other", "x") },
+      run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
+      recover: { disk in _ = try await Self.reopen(disk) },
+      check: Self.check)
+    print("AppendLog, appends: \(report)")
+    #expect(report.distinctStates >= 10_000)
+  }
+
+  @Test(.timeLimit(.minutes(5)))
+  func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
+    let report = try await SimulatedDisk.explore(
+      prepare: { disk in
+        try disk.write("data/other", "x")
+        let log = try await Self.open(disk.fileSystem)
+        for n in 0..<4 { try await log.append(record(n, size: 600)) }
+        try await log.close()
+      },
+      run: { disk in
+        let log = try await Self.open(disk.fileSystem)
+        let end = try await log.append(record(4)).end
+        disk.acknowledge(record(4))
+        for n in 5..<7 { try await log.append(record(n, size: 1100), durability: .none) }
+        try await log.append(record(7))
+        disk.acknowledge(record(7))
+        let snapshot = (100..<104).map { bytes(record($0, size: 1100)) }
+        let result = try await log.compact(upTo: end, replacingWith: snapshot)
+        if result.isDurable { disk.acknowledge("compacted") }
+        for n in 8..<11 { try await log.append(record(n, size: 1100), durability: .none) }
+        try await log.append(record(11))
+        disk.acknowledge(record(11))
+        try await log.close()
+      },
+      recover: { disk in _ = try await Self.reopen(disk) },
+      check: { disk, acknowledged in
+        let log = try await Self.reopen(disk)
+        try await log.append(record(999), durability: .none)
+        let texts = try await log.texts()
+        let old = (0..<4).map { record($0, size: 600) }
+        let new = (100..<104).map { record($0, size: 1100) }
+        let isNew = texts.starts(with: new)
+        guard isNew || texts.starts(with: old) else { throw Violated(description: "neither") }
+        if acknowledged.contains("compacted") && !isNew { throw Violated(description: "undone") }
+        for text in acknowledged where text != "compacted" && !texts.contains(text) {
+          if isNew && text == record(4) { continue }
+          throw Violated(description: "lost \(text)")
+        }
+      })
+    print("AppendLog, compaction: \(report)")
+    #expect(report.distinctStates >= 10_000)
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func acknowledgingBeforeTheSyncIsFound() async throws {
+    await #expect(throws: CrashViolation.self) {
+      try await SimulatedDisk.explore(
+        prepare: { disk in try disk.write("data/other", "x") },
+        run: { disk in
+          let faulty = FaultyFileSystem(over: disk.fileSystem.backend, lie: .skipsData)
+          try await Self.appendInGroups(disk, over: faulty.fileSystem)
+        },
+        check: Self.check)
+    }
+  }
+
+  /// - Returns: What the exploration of appends says when the second sync of contents fails.
+  private func exploreFailedSync(_ lie: FaultyFileSystem.SyncLie?) async throws
+    -> ExplorationReport
+  {
+    try await SimulatedDisk.explore(
+      prepare: { disk in
+        try disk.write("data/other", "x")
+        try await Self.open(disk.fileSystem).append(record(0))
+      },
+      run: { disk in
+        let faulty = FaultyFileSystem(over: disk.fileSystem.backend, lie: lie)
+        let log = try await Self.open(faulty.fileSystem)
+        disk.fail(.fdatasync, at: 2, with: .inputOutput)
+        for n in 1..<5 {
+          let text = record(n, size: 900)
+          if try await log.append(text).isDurable { disk.acknowledge(text) }
+        }
+      },
+      check: Self.check)
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func aFailedSyncLosesNothingAndRepeatingItIsFound() async throws {
+    print("AppendLog, failed sync: \(try await exploreFailedSync(nil))")
+    await #expect(throws: CrashViolation.self) { _ = try await exploreFailedSync(.retries) }
+  }
+}
