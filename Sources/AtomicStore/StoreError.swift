@@ -83,7 +83,9 @@ public struct StoreError: ClassifiedError, Hashable {
   /// `ErrorCategory.validation` for a path that can never work, else what the failed call says.
   public var category: ErrorCategory {
     switch code {
-    case .invalidPath, .closed: .validation
+    case .invalidPath, .closed, .invalidLine, .reservedName, .conflictingChanges,
+      .transactionTooLarge, .invalidManifest:
+      .validation
     default: cause?.category ?? .fileSystem
     }
   }
@@ -130,7 +132,7 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge: "\(path) can't be saved: it would exceed a size limit."
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
-    default: cause?.userMessage ?? "\(path) can't be saved."
+    default: transactionMessage ?? cause?.userMessage ?? "\(path) can't be saved."
     }
   }
 
@@ -153,7 +155,7 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: cause?.suggestedActions ?? []
+      default: transactionActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions
