@@ -71,7 +71,7 @@ extension TransactionStoreCore {
       abandon()
       throw StoreError(.outcomeUnknown, path: journal.path, cause: error.cause)
     }
-    try replaceJournal(with: committed)
+    try replaceJournal(with: committed, after: last)
     if problem == nil { journal.markApplied() }
   }
 

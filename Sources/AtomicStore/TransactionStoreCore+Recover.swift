@@ -32,7 +32,8 @@ extension TransactionStoreCore {
         }
         var end: AppendEnd
         if let known = ends[path] { end = known } else { end = try appendEnd(of: path) }
-        let fits = try bytesFit(operation)
+        let mayBeTorn = records[index].token.epoch < machineEpoch
+        let fits = mayBeTorn ? true : try bytesFit(operation)
         records[index].operations[position] = end.place(operation, fits: fits)
         ends[path] = end
       }

@@ -17,6 +17,8 @@ struct TransactionStoreCore: ~Copyable {
   /// Whether nothing is known any more; only a new store can find out.
   private var isBroken = false
   private var lastToken: FencingToken?
+  /// Which start of the machine this is.
+  private(set) var machineEpoch: UInt32
   private let options: Options
 
   struct Options: Sendable {
@@ -64,6 +66,7 @@ struct TransactionStoreCore: ~Copyable {
     self.journal = journal
     self.options = options
     lastToken = token
+    machineEpoch = token.epoch
   }
 
   private static func openDirectory(
@@ -174,19 +177,27 @@ extension TransactionStoreCore {
       }
     }
     epoch = JournalEpoch()
-    for operation in RecoveryPlan(scan.records).operations {
-      try apply(operation, isRepeated: true)
+    for step in RecoveryPlan(scan.records).steps {
+      try apply(
+        step.operation, isRepeated: true, mayBeTorn: step.machineEpoch < machineEpoch)
     }
     problem = nil
     journal.markApplied()
   }
 
   /// Makes one change, or makes it again.
-  mutating func apply(_ operation: JournalOperation, isRepeated: Bool) throws(StoreError) {
+  ///
+  /// - Parameters:
+  ///   - operation: The change.
+  ///   - isRepeated: Whether it may have been made before.
+  ///   - mayBeTorn: Whether the machine has been restarted since it was committed.
+  mutating func apply(
+    _ operation: JournalOperation, isRepeated: Bool, mayBeTorn: Bool = false
+  ) throws(StoreError) {
     let inode: UInt64? =
       switch operation {
       case .append(let path, let inode, let base, let bytes):
-        try append(bytes, to: path, inode: inode, at: base)
+        try append(bytes, to: path, inode: inode, at: base, mayBeTorn: mayBeTorn)
       case .replace(let path, let mode, let bytes):
         try replace(path, mode: mode, with: .bytes(bytes), isRepeated: isRepeated && !distrustsFiles)
       case .replaceFromSide(let path, let mode, let side):
@@ -248,8 +259,10 @@ extension TransactionStoreCore {
   }
 
   /// Puts a new journal in the place of one whose sync has failed, so that nothing in the old one counts any more.
-  mutating func replaceJournal(with records: [JournalRecord]) throws(StoreError) {
-    let last = journal.lastTransaction
+  mutating func replaceJournal(
+    with records: [JournalRecord], after transaction: UInt64? = nil
+  ) throws(StoreError) {
+    let last = transaction ?? journal.lastTransaction
     do throws(StoreError) {
       journal = try Journal(
         making: records, generation: journal.header.generation + 1, after: last,

@@ -231,9 +231,9 @@ import Testing
     let b = JournalOperation.append(path: "b", inode: 2, base: 0, bytes: [3])
     let b2 = JournalOperation.replace(path: "b", mode: nil, bytes: [4])
     let b3 = JournalOperation.remove(path: "b")
-    #expect(RecoveryPlan([record(a, b), record(a2, b2)]).operations == [a, a2, b2])
-    #expect(RecoveryPlan([record(a, b), record(b2), record(a2, b3)]).operations == [a, a2, b3])
-    #expect(RecoveryPlan([]).operations.isEmpty)
+    #expect(RecoveryPlan([record(a, b), record(a2, b2)]).steps.map(\.operation) == [a, a2, b2])
+    #expect(RecoveryPlan([record(a, b), record(b2), record(a2, b3)]).steps.map(\.operation) == [a, a2, b3])
+    #expect(RecoveryPlan([]).steps.isEmpty)
   }
 
   @Test func anAppendWaitsForACheckpointWhereTheJournalWouldSpeakOfAnotherFile() {
