@@ -12,6 +12,7 @@ struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
+    + TransactionBenchmarks.all
     + LockBenchmarks.all
 
   static func main() async {

@@ -5,8 +5,6 @@ struct JournalScan: Hashable, Sendable {
   var records: [JournalRecord] = []
   /// How many bytes they take.
   var size = 0
-  /// Where the last record begins.
-  var lastRecord = 0
   /// Whether whoever wrote the last record has also applied it.
   var isMarkedApplied = false
 
@@ -37,7 +35,6 @@ struct JournalScan: Hashable, Sendable {
       case .record(let record, let length) where record.transaction == last &+ 1:
         records.append(record)
         last = record.transaction
-        lastRecord = size
         size = min(size + length, bytes.count)
       case .unknown: throw .unknownRecord
       default: break reading

@@ -37,6 +37,7 @@ extension TransactionStoreCore {
       throw error
     }
     journal.note(record, size: bytes.count)
+    isLastRecordDurable = true
     return finish(record, token: token)
   }
 

@@ -38,7 +38,8 @@ extension TransactionStoreCore {
         ends[path] = end
       }
     }
-    try replaceJournal(with: records)
+    try replaceJournal(with: records, orElseRefuse: false)
+    isLastRecordDurable = true
     problem = StoreError(.callFailed, path: journal.path)
     files.forget()
     try settle()

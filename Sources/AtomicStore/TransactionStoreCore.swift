@@ -16,6 +16,8 @@ struct TransactionStoreCore: ~Copyable {
   private var distrustsFiles = false
   /// Whether nothing is known any more; only a new store can find out.
   private var isBroken = false
+  /// Whether the last record is known to be on the medium, not only in the kernel's memory.
+  var isLastRecordDurable = true
   private var lastToken: FencingToken?
   /// Which start of the machine this is.
   private(set) var machineEpoch: UInt32
@@ -47,7 +49,9 @@ struct TransactionStoreCore: ~Copyable {
     var core = TransactionStoreCore(files: files, journal: found, token: token, options: options)
     let scan = try core.journal.scan()
     try core.check(token)
-    if !scan.records.isEmpty {
+    if let last = scan.records.last {
+      // What is read after a restart of the machine is on the medium.
+      core.isLastRecordDurable = scan.isMarkedApplied || last.token.epoch < token.epoch
       do throws(StoreError) {
         try core.redo()
         try core.checkpoint(token)
@@ -122,8 +126,10 @@ extension TransactionStoreCore {
         note(scan)
         if scan.isMarkedApplied {
           problem = nil
+          isLastRecordDurable = true
         } else if journal.lastTransaction > known {
           problem = TransactionStoreCore.stoppedHalfway(path)
+          isLastRecordDurable = false
         }
       }
     }
@@ -136,9 +142,8 @@ extension TransactionStoreCore {
     distrustsFiles = false
     let scan = try journal.scan()
     note(scan)
-    problem =
-      scan.isMarkedApplied || scan.records.isEmpty
-      ? nil : TransactionStoreCore.stoppedHalfway(journal.path)
+    isLastRecordDurable = scan.isMarkedApplied || scan.records.isEmpty
+    problem = isLastRecordDurable ? nil : TransactionStoreCore.stoppedHalfway(journal.path)
   }
 
   private mutating func note(_ scan: JournalScan) {
@@ -166,15 +171,11 @@ extension TransactionStoreCore {
   /// Makes every change of the journal again.
   private mutating func redo() throws(StoreError) {
     let scan = try journal.scan()
-    if !scan.records.isEmpty {
-      // The last record may be in memory only: its writer was stopped before its sync. Nothing of it may be applied
-      // before it is durable.
-      do throws(StoreError) {
-        try journal.resyncLastRecord()
-      } catch {
-        guard journal.isPoisoned else { throw error }
-        try replaceJournal(with: scan.records)
-      }
+    if !isLastRecordDurable {
+      // Its writer was stopped, perhaps before the sync. Nothing of it may be applied before it is durable, and a sync
+      // would not do: after one that failed in another process, the next reports success.
+      try replaceJournal(with: scan.records, orElseRefuse: false)
+      isLastRecordDurable = true
     }
     epoch = JournalEpoch()
     for step in RecoveryPlan(scan.records).steps {
@@ -258,9 +259,14 @@ extension TransactionStoreCore {
     }
   }
 
-  /// Puts a new journal in the place of one whose sync has failed, so that nothing in the old one counts any more.
+  /// Puts a new journal in the place of the old one, of which nothing counts any more.
+  ///
+  /// - Parameters:
+  ///   - records: What it begins with.
+  ///   - transaction: The last one before the first record that is to come.
+  ///   - orElseRefuse: Whether a failure leaves something open, so that this store must refuse everything.
   mutating func replaceJournal(
-    with records: [JournalRecord], after transaction: UInt64? = nil
+    with records: [JournalRecord], after transaction: UInt64? = nil, orElseRefuse: Bool = true
   ) throws(StoreError) {
     let last = transaction ?? journal.lastTransaction
     do throws(StoreError) {
@@ -268,6 +274,7 @@ extension TransactionStoreCore {
         making: records, generation: journal.header.generation + 1, after: last,
         token: journal.token, room: options.journalRoom, in: files.root.open)
     } catch {
+      guard orElseRefuse || error.code == .outcomeUnknown else { throw error }
       isBroken = true
       throw StoreError(.outcomeUnknown, path: journal.path, cause: error.cause)
     }

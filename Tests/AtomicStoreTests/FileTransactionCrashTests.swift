@@ -91,8 +91,8 @@ import Testing
 
   @Test func everyCrashLeavesAllOfATransactionOrNothing() throws {
     var options = ExplorationOptions()
-    options.samples = 400
-    options.exhaustiveStates = 400
+    options.samples = 220
+    options.exhaustiveStates = 220
     options.secondCrashStates = 2
     let report = try SimulatedDisk.explore(
       options: options, prepare: Self.prepare,
@@ -112,8 +112,8 @@ import Testing
 
   @Test func everyCrashWithContentBesideTheJournalLeavesAllOrNothing() throws {
     var options = ExplorationOptions()
-    options.samples = 100
-    options.exhaustiveStates = 100
+    options.samples = 20
+    options.exhaustiveStates = 20
     options.secondCrashStates = 2
     let report = try SimulatedDisk.explore(
       options: options, prepare: Self.prepare,
@@ -126,6 +126,6 @@ import Testing
       recover: { disk in _ = try Self.open(disk, sideThreshold: 0) },
       check: Self.check)
     print(report)
-    #expect(report.states > 500)
+    #expect(report.states > 200)
   }
 }
