@@ -3,7 +3,9 @@ internal import ReliabilityIO
 
 extension TransactionStoreCore {
   /// Applies what is committed but not applied, and syncs everything.
-  mutating func recover(_ rule: TransactionStore.RecoveryRule, token: FencingToken) throws(StoreError) {
+  mutating func recover(_ rule: TransactionStore.RecoveryRule, token: FencingToken)
+    throws(StoreError)
+  {
     try refresh(token)
     do throws(StoreError) {
       try settle()

@@ -1,7 +1,9 @@
 internal import BackoffLock
 internal import ReliabilityIO
 
-/// A store's work below the lock: journal, files, and what has been applied. All calls block.
+/// The work of a store below the lock: journal, files, and what has been applied.
+///
+/// All calls block.
 ///
 /// Whoever calls holds the store's lock and hands over its token, which says whether anybody else had it since the
 /// last call.
@@ -200,7 +202,8 @@ extension TransactionStoreCore {
       case .append(let path, let inode, let base, let bytes):
         try append(bytes, to: path, inode: inode, at: base, mayBeTorn: mayBeTorn)
       case .replace(let path, let mode, let bytes):
-        try replace(path, mode: mode, with: .bytes(bytes), isRepeated: isRepeated && !distrustsFiles)
+        try replace(
+          path, mode: mode, with: .bytes(bytes), isRepeated: isRepeated && !distrustsFiles)
       case .replaceFromSide(let path, let mode, let side):
         try replace(path, mode: mode, with: .side(side), isRepeated: false)
       case .remove(let path): try remove(path)

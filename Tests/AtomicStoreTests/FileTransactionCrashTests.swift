@@ -48,7 +48,8 @@ import Testing
     return [
       "a": "old\n" + lines, "sub/b": count == 0 ? nil : lines,
       "c": count == 0 ? "0" : "\(count)",
-      "d": count.isMultiple(of: 2) ? (count == 0 ? "gone\n" : nil)
+      "d": count.isMultiple(of: 2)
+        ? (count == 0 ? "gone\n" : nil)
         : (count == 1 ? "gone\n1\n" : "\(count)\n"),
     ]
   }
@@ -64,7 +65,8 @@ import Testing
     }
     for (path, content) in expected(last) where disk.text("store/" + path) != content {
       throw Violated(
-        "after \(last): \(path) is \(disk.text("store/" + path) ?? "missing"), not \(content ?? "missing")")
+        "after \(last): \(path) is \(disk.text("store/" + path) ?? "missing"), not \(content ?? "missing")"
+      )
     }
     if let bytes = disk.read("store/manifest.json") {
       guard let manifest = ManifestText(bytes), manifest.transaction == UInt64(last),

@@ -102,7 +102,8 @@ import Testing
   func aKilledProcessLeavesAllOfATransactionOrNothing(writes: Int) async throws {
     let scratch = ScratchDirectory()
     let path: String = scratch.path
-    await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, writes = writes as Int] in
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      [path = path as String, writes = writes as Int] in
       let store = try await TransactionStore(path)
       try await store.commit { transaction in
         try transaction.append("a", "before")
@@ -111,7 +112,9 @@ import Testing
       }
       let count = Counter()
       let disk = FaultyFileSystem(before: { call in
-        if call == "write" || call == "rename", count.next() == writes + 2 { kill(getpid(), SIGKILL) }
+        if call == "write" || call == "rename", count.next() == writes + 2 {
+          kill(getpid(), SIGKILL)
+        }
       })
       let dying = try await TransactionStore(path, fileSystem: disk.fileSystem)
       for number in 0..<10 {
