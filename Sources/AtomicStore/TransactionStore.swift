@@ -238,7 +238,7 @@ extension TransactionStore {
   ) -> BackoffLock {
     var configuration = BackoffLock.Configuration()
     configuration.timeout = timeout
-    configuration.idleHold = .zero
+    configuration.idleHold = .milliseconds(2)
     configuration.label = "transactions of \(path)"
     return BackoffLock(
       joinPath(path, JournalName.lock), configuration: configuration, fileSystem: fileSystem,
