@@ -12,7 +12,7 @@ struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + ErrorReportBenchmarks.all + StoreBenchmarks.all + LogBenchmarks.all
-    + MetricsBenchmarks.all + LockBenchmarks.all
+    + TransactionBenchmarks.all + MetricsBenchmarks.all + LockBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

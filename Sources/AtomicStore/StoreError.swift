@@ -84,7 +84,8 @@ public struct StoreError: ClassifiedError, Hashable {
   public var category: ErrorCategory {
     switch code {
     case .invalidPath, .closed, .invalidRecord, .recordTooLarge, .notALog, .newerFormat, .readOnly,
-      .stalePosition:
+      .stalePosition, .invalidLine, .reservedName, .conflictingChanges, .transactionTooLarge,
+      .invalidManifest:
       .validation
     default: cause?.category ?? .fileSystem
     }
@@ -133,7 +134,8 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge: "\(path) can't be saved: it would exceed a size limit."
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
-    default: logMessage ?? cause?.userMessage ?? "\(path) can't be saved."
+    default:
+      logMessage ?? transactionMessage ?? cause?.userMessage ?? "\(path) can't be saved."
     }
   }
 
@@ -156,7 +158,7 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: logActions ?? cause?.suggestedActions ?? []
+      default: logActions ?? transactionActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions
