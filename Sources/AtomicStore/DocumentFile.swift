@@ -89,6 +89,10 @@ extension DocumentFile {
       let lock = lock(for: path)
       let hold = DocumentHold(
         path: path, lock: lock, hold: try await lock.acquire(.exclusive, timeout: timeout))
+      if Task.isCancelled {
+        hold.release()
+        throw CancellationError()
+      }
       do throws(StoreError) {
         let found = try await run { file throws(StoreError) in
           try file.inspect(
