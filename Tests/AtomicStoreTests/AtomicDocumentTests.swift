@@ -1,4 +1,5 @@
 import AtomicStore
+import Dispatch
 import ReliabilityIO
 import Testing
 
@@ -273,13 +274,13 @@ import Testing
     func updatesOfSeveralProcessesLoseNothingAndAReaderAlwaysSeesWholeJSON() async throws {
       let scratch = ScratchDirectory(inMemory: true)
       let path = scratch.file("settings.json")
-      let (processes, updates) = (4, 25)
-      let isDone = Counter()
-      async let seen = Self.read(scratch, until: isDone)
+      let (processes, updates) = (4, 50)
+      let reader = OutsideReader(of: scratch)
       await withTaskGroup(of: Void.self) { group in
         for _ in 0..<processes {
           group.addTask {
-            await #expect(processExitsWith: .success) { [path = path as String, updates = updates as Int] in
+            await #expect(processExitsWith: .success) {
+              [path = path as String, updates = updates as Int] in
               let document = AtomicDocument<Settings>(path)
               for _ in 0..<updates {
                 try await document.update(default: Settings()) { $0.count += 1 }
@@ -288,33 +289,43 @@ import Testing
           }
         }
       }
-      _ = isDone.next()
-      let reads = try await seen
+      let reads = await reader.stop()
       #expect(reads > 10)
       #expect(try await scratch.document().load().value?.count == processes * updates)
       #expect(scratch.documents == ["settings.json", "settings.json.bak"])
     }
+  }
 
-    /// Reads as any other program would, and expects a value that never goes back.
-    private static func read(_ scratch: ScratchDirectory, until done: Counter) async throws -> Int {
-      var reads = 0
-      var last = 0
-      while done.count == 0 {
-        if let bytes = scratch.readBytes("settings.json") {
+  /// Reads as any other program would, and expects whole JSON and a value that never goes back.
+  private final class OutsideReader: Sendable {
+    private let isDone = Counter()
+    private let reads = Counter()
+    private let ended = DispatchGroup()
+
+    init(of scratch: ScratchDirectory) {
+      DispatchQueue.global().async(group: ended) { [self] in
+        var last = 0
+        while isDone.count == 0 {
+          guard let bytes = scratch.readBytes("settings.json") else { continue }
           let text = String(decoding: bytes, as: UTF8.self)
           guard text.hasPrefix("{\n  \"count\": "), text.hasSuffix("\n}\n"),
-            let now = Int(text.dropFirst(13).prefix { $0 != "," })
+            let now = Int(text.dropFirst(13).prefix { $0 != "," }), now >= last
           else {
-            Issue.record("a reader saw \(text)")
-            return reads
+            Issue.record("after \(last) a reader saw \(text)")
+            return
           }
-          if now < last { Issue.record("a reader saw \(now) after \(last)") }
           last = now
-          reads += 1
+          _ = reads.next()
         }
-        await Task.yield()
       }
-      return reads
+    }
+
+    func stop() async -> Int {
+      _ = isDone.next()
+      await withCheckedContinuation { continuation in
+        ended.notify(queue: .global()) { continuation.resume() }
+      }
+      return reads.count
     }
   }
 #endif

@@ -25,15 +25,15 @@ import Testing
     updates: Int, durability: Durability = .full
   ) async throws -> ExplorationReport {
     var options = ExplorationOptions()
-    options.samples = 700
-    options.exhaustiveStates = 2000
+    options.samples = 1000
+    options.exhaustiveStates = 3000
     return try await SimulatedDisk.explore(
       options: options,
       prepare: { disk in
         try disk.write("data/other", "x")
         let document = document(on: disk.fileSystem)
-        // Sixty sectors, so that there is something to tear.
-        let name = String(repeating: "x", count: 30_000)
+        // Several sectors, so that there is something to tear.
+        let name = String(repeating: "x", count: 1500)
         for n in 1...3 { try await document.save(Settings(name: name, count: n)) }
       },
       run: { disk in
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test func noCrashInAnUpdateWithBackupsLosesOrTearsAnything() async throws {
-    let report = try await Self.explore(updates: 5)
+    let report = try await Self.explore(updates: 8)
     print("AtomicDocument.update: \(report)")
     #expect(report.states >= 10_000)
   }
