@@ -73,7 +73,9 @@ import Testing
       #expect(error?.category == .validation && error?.retryability == .notRetryable)
     }
     let list = AtomicDocument<[[Double]]>(scratch.file("list"))
-    let error = await #expect(throws: DocumentError.self) { try await list.save([[1], [2, number]]) }
+    let error = await #expect(throws: DocumentError.self) {
+      try await list.save([[1], [2, number]])
+    }
     #expect(error?.field == "[1][1]")
     #expect(try await document.load().value?.count == 1)
     #expect(scratch.documents == ["settings.json"])
