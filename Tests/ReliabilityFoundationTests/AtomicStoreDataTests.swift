@@ -38,8 +38,9 @@ import Testing
   @Test func aDocumentAtAURLIsUpdated() async throws {
     try await withDirectory { directory in
       let document = AtomicDocument<[String: Int]>(url: directory.appending(path: "a b.json"))
-      #expect(try await document.update(default: [:]) { $0["x"] = 1 } == ["x": 1])
-      #expect(try await document.load().value == ["x": 1])
+      let saved = try await document.update(default: [:]) { $0["x"] = 1 }
+      let loaded = try await document.load()
+      #expect(saved == ["x": 1] && loaded.value == ["x": 1])
     }
   }
 }
