@@ -2,6 +2,8 @@ public import ReliabilityIO
 
 /// A save that did not take effect: the target is untouched, as it was or absent.
 ///
+/// (With one exception, ``Code/writtenInPart``, which only a file written in place by an explicit option can meet.)
+///
 ///     do {
 ///       try await AtomicFile.replace("settings.json", with: bytes)
 ///     } catch {  // error is a StoreError
@@ -95,6 +97,7 @@ public struct StoreError: ClassifiedError, Hashable {
   public var retryability: Retryability {
     switch code {
     case .syncFailed: .retryable()
+    case .targetIsLeased: .retryable(after: .milliseconds(100))
     case .targetIsMountPoint, .appendUncertain: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }
@@ -104,8 +107,14 @@ public struct StoreError: ClassifiedError, Hashable {
 extension StoreError: CustomStringConvertible {
   /// Code, path, cause and leftover in one line.
   public var description: String {
-    var text = "\(code.rawValue): \(path)"
-    text += code == .appendUncertain ? " may have been written" : " was not written"
+    let effect =
+      switch code {
+      case .notReadable: "was not read"
+      case .writtenInPart: "was written in part"
+      case .appendUncertain: "may have been written"
+      default: "was not written"
+      }
+    var text = "\(code.rawValue): \(path) \(effect)"
     if let cause { text += ": \(cause)" }
     if let leftover { text += "; could not remove \(leftover)" }
     return text
@@ -135,7 +144,8 @@ extension StoreError: CustomStringConvertible {
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
     default:
-      logMessage ?? transactionMessage ?? cause?.userMessage ?? "\(path) can't be saved."
+      logMessage ?? transactionMessage ?? documentMessage ?? cause?.userMessage
+        ?? "\(path) can't be saved."
     }
   }
 
@@ -158,7 +168,8 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: logActions ?? transactionActions ?? cause?.suggestedActions ?? []
+      default:
+        logActions ?? transactionActions ?? documentActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions
