@@ -132,13 +132,6 @@ struct Sweep: ~Copyable {
   }
 }
 
-extension FileStatus {
-  /// Whether both are the same file of the same disk, whatever its names.
-  func isSameFile(as other: FileStatus) -> Bool {
-    inode == other.inode && device == other.device
-  }
-}
-
 extension ErrorNumber {
   /// Whether a lock call said that there are no locks, rather than that this one failed.
   var saysNoLocks: Bool {

@@ -143,6 +143,8 @@ extension Target {
     self.name = name
     self.path = path
     self.existing = existing
+    backupLinks = 0
+    newDirectoryNotSynced = nil
   }
 }
 

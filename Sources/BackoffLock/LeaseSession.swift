@@ -263,9 +263,3 @@ final class LeaseSession: Sendable {
     }
   }
 }
-
-extension FileStatus {
-  func isSameFile(as other: FileStatus) -> Bool {
-    inode == other.inode && device == other.device
-  }
-}

@@ -96,6 +96,13 @@ package struct FileStatus: Hashable, Sendable {
   }
 }
 
+extension FileStatus {
+  /// Whether both are the same file of the same disk, whatever its names.
+  package func isSameFile(as other: FileStatus) -> Bool {
+    inode == other.inode && device == other.device
+  }
+}
+
 /// What a sync must have achieved when it returns.
 package enum SyncKind: Sendable {
   /// Contents and metadata are on the medium (`fsync`; `F_FULLFSYNC` on Apple platforms).
