@@ -23,6 +23,8 @@ struct BreakerCounts: Sendable {
 
   subscript(kind: Kind) -> Int { calls[kind.rawValue] }
 
+  mutating func countSuccess() { calls[Kind.success.rawValue] += 1 }
+
   mutating func count(_ kind: Kind, _ settlement: BreakerStateMachine.Settlement) {
     calls[settlement.counted ? kind.rawValue : Kind.stale.rawValue] += 1
     if settlement.wasSlow { slow += 1 }

@@ -160,6 +160,19 @@ extension BreakerStateMachine {
     return Settlement(counted: true, wasSlow: isSlow, transition: transition)
   }
 
+  /// The common case of ``settle(_:_:now:)``: the success of a call that nobody followed, far from every threshold.
+  ///
+  /// - Returns: Whether it was that; if not, nothing was done.
+  @inline(__always)
+  mutating func succeedPlainly(_ permit: Permit, now: Int64) -> Bool {
+    guard permit.era == era, state == .closed, window.tally.failures < rules.fewestFailures
+    else { return false }
+    consecutiveFailures = 0
+    if now > latest { latest = min(now, BreakerTime.distantFuture) }
+    window.recordSuccess(at: latest)
+    return true
+  }
+
   /// Counts a result of a closed breaker.
   private mutating func count(_ outcome: Outcome, isSlow: Bool, now: Int64) -> Transition? {
     let failed = outcome != .success

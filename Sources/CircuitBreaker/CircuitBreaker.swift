@@ -1,5 +1,5 @@
 public import ReliabilityCore
-internal import Synchronization
+public import Synchronization
 
 /// Stops calling what is down, and lets a probe find out when it is back.
 ///
@@ -28,7 +28,7 @@ public final class CircuitBreaker: MetricsSource {
   let settings: BreakerSettings
 
   /// The era while every call is admitted and none followed, otherwise zero: then the lock knows more.
-  private let gate: Atomic<UInt64>
+  @usableFromInline let gate: Atomic<UInt64>
   private let guarded: Lock<Guarded>
 
   /// Makes a closed breaker.
@@ -124,7 +124,7 @@ public final class CircuitBreaker: MetricsSource {
 }
 
 extension CircuitBreaker {
-  @usableFromInline
+  @inlinable
   func enter() throws -> BreakerPermit {
     let era = gate.load(ordering: .acquiring)
     if era != 0 { return BreakerPermit(era: era) }
@@ -133,15 +133,17 @@ extension CircuitBreaker {
 
   @usableFromInline
   func succeed(_ permit: BreakerPermit) {
-    // A success of an untracked call need not know the time.
-    let now =
-      permit.call == .untracked && !settings.rules.timesSuccesses ? Int64.min : settings.clock.now
-    let aftermath = guarded.withLock { guarded in
-      let settlement = guarded.machine.settle(permit, .success, now: now)
-      guarded.counts.count(.success, settlement)
-      return settlement.transition.map { record($0, &guarded) }
+    guard permit.call == .untracked else {
+      return settle(permit, .success, as: .success, error: nil)
     }
-    if let aftermath { finish(aftermath) }
+    // Of a success that changes nothing but the figures, only a window by time needs to know when it was.
+    let now = settings.rules.timesSuccesses ? settings.clock.now : Int64.min
+    let isDone = guarded.withLock { guarded in
+      guard guarded.machine.succeedPlainly(permit, now: now) else { return false }
+      guarded.counts.countSuccess()
+      return true
+    }
+    if !isDone { settle(permit, .success, as: .success, error: nil) }
   }
 
   @inline(never) @usableFromInline
@@ -168,6 +170,7 @@ extension CircuitBreaker {
     return judge(error.withoutStory) ?? verdict
   }
 
+  @inline(never)
   private func settle(
     _ permit: BreakerPermit, _ outcome: BreakerStateMachine.Outcome, as kind: BreakerCounts.Kind,
     error: (any Error)?
@@ -186,8 +189,8 @@ extension CircuitBreaker {
     if let aftermath { finish(aftermath) }
   }
 
-  @inline(never)
-  private func enterGated() throws -> BreakerPermit {
+  @inline(never) @usableFromInline
+  func enterGated() throws -> BreakerPermit {
     let now = settings.clock.now
     let (permit, rejection, aftermath) = guarded.withLock { guarded in
       let (permit, transition) = guarded.machine.admit(now: now)

@@ -66,6 +66,19 @@ struct OutcomeWindow {
     if slow { tally.slowCalls += 1 }
   }
 
+  /// Counts a call that succeeded in time; the same as ``record(failed:slow:at:)``, where that happens most.
+  @inline(__always)
+  mutating func recordSuccess(at now: Int64) {
+    if capacity > 0, outcomes.count == capacity, outcomes[oldest] == 0 {
+      oldest = oldest + 1 == capacity ? 0 : oldest + 1
+    } else if bucketCount > 0, now < currentEnd, !buckets.isEmpty {
+      buckets[current].calls += 1
+      tally.calls += 1
+    } else if capacity + bucketCount > 0 {
+      record(failed: false, slow: false, at: now)
+    }
+  }
+
   /// Forgets what is older than the window.
   mutating func advance(to now: Int64) {
     guard bucketCount > 0, now >= currentEnd else { return }
