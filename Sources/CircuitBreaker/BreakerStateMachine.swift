@@ -123,8 +123,8 @@ extension BreakerStateMachine {
     let now = advance(to: now)
     switch state {
     case .closed, .metricsOnly:
-      guard rules.followsCalls else { return nil }
       window.advance(to: now)
+      guard rules.followsCalls else { return nil }
       calls.markOverdue(startedBy: now - rules.slowDuration)
       return openIfReached(now: now)
     case .open:

@@ -35,9 +35,9 @@ extension CircuitBreaker {
     /// The first delay must be greater than zero.
     public var openTime: Backoff
 
-    /// The longest time a server may ask for, zero or more; zero ignores such requests. Five minutes by default, as in Envoy.
+    /// The longest time a server may ask for, zero or more; zero ignores such requests.
     ///
-    /// A longer request counts as this long. It is spread upward by half of it and 5 seconds at most, unless ``openTime``
+    /// Five minutes by default, as in Envoy. A longer request counts as this long. It is spread upward by half of it and 5 seconds at most, unless ``openTime``
     /// has no jitter.
     public var longestServerHint: Duration
 

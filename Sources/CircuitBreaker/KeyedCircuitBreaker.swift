@@ -69,7 +69,8 @@ public final class KeyedCircuitBreaker<Key: Hashable & Sendable>: MetricsSource 
   public func breaker(for key: Key) -> CircuitBreaker {
     if let known = guarded.withLock({ $0.table.use(key) }) { return known }
     let new = CircuitBreaker(label: BreakerName(kind: name, key: key), settings: settings)
-    let (breaker, gone) = guarded.withLock { guarded in guarded.insert(new, key, capacity, patience) }
+    let (breaker, gone) = guarded.withLock { guarded in guarded.insert(new, key, capacity, patience)
+    }
     _ = consume gone
     return breaker
   }
