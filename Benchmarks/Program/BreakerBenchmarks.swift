@@ -51,7 +51,21 @@ enum BreakerBenchmarks {
           }
         }, yardstick: bareAwait)
     },
+    Benchmark(name: "breaker/keyed-memory", measure: keyedMemory),
   ]
+
+  /// How much the heap grows by breakers for 1,000,000 distinct keys of which 10,000 are kept.
+  private static func keyedMemory() async throws -> Result {
+    let before = Memory.heapBytes
+    let breakers = KeyedCircuitBreaker<Int>(configuration: .recommended, capacity: 10_000)
+    for key in 0..<1_000_000 { try breakers.admit(for: key).succeed() }
+    let growth = Memory.heapBytes - before
+    var result = Result(name: "breaker/keyed-memory", unit: .bytes, summary: Summary([growth]))
+    result.figures = [
+      ("kept", Double(breakers.count)), ("bytes_per_breaker", growth / Double(breakers.count)),
+    ]
+    return result
+  }
 
   private static func run(_ breaker: CircuitBreaker) -> Batch {
     { iterations in

@@ -65,8 +65,9 @@ final class BreakerRules: Sendable {
       }
     }
     if case .time = window { timesSuccesses = true } else { timesSuccesses = followsCalls }
-    fewestFailures = max(
-      1, Int((min(failureRate, 1) * Double(minimumVolume)).rounded(.down)))
+    let fewest = min(failureRate, 1) * Double(minimumVolume)
+    // `Double` rounds the largest integers up, and converting the result back would trap.
+    fewestFailures = max(1, Int(min(fewest, 1e15).rounded(.down)))
 
     openTime = configuration.openTime
     longestServerHint = BreakerTime.nanoseconds(configuration.longestServerHint)

@@ -257,9 +257,19 @@ extension BreakerStateMachine {
       history: current.window.history, buckets: buckets, bucketAge: age)
   }
 
-  /// How long an open breaker stays open, in nanoseconds; `nil` in any other state.
+  /// How much longer an open breaker stays open, in nanoseconds; `nil` when it is not, or no longer, open for a time.
   func remainingOpenTime(at now: Int64) -> Int64? {
-    state == .open ? max(0, openUntil - max(now, latest)) : nil
+    let remaining = openUntil - max(now, latest)
+    return state == .open && remaining > 0 ? remaining : nil
+  }
+
+  /// Whether the next caller would be admitted as by a new machine, provided that no call is in flight.
+  func isExpendable(at now: Int64) -> Bool {
+    switch state {
+    case .closed, .halfOpen: true
+    case .open: now >= openUntil
+    case .forcedOpen, .disabled, .metricsOnly: false
+    }
   }
 
   private mutating func advance(to now: Int64) -> Int64 {

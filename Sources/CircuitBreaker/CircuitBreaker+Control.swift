@@ -15,7 +15,7 @@ extension CircuitBreaker {
     return inspect { guarded, _ in guarded.machine.state(at: time) }
   }
 
-  /// How much of the open time is left, zero at least; `nil` when the breaker is not open for a time.
+  /// How much of the open time is left; `nil` when the breaker is not, or no longer, open for a time.
   public var remainingOpenTime: Duration? {
     inspect { $0.machine.remainingOpenTime(at: $1).map { .nanoseconds($0) } }
   }

@@ -7,7 +7,7 @@ public import Synchronization
 ///     let hits = try await breaker.run {
 ///       try await withTimeout(.seconds(10)) { try await search(query) }
 ///     }
-///     print(breaker)  // search: closed, 0 of 1 calls failed
+///     print(breaker)  // search: closed, 0 of 1 calls failed; opens at 10 failures in a row; 0 so far; …
 ///
 /// One object for each thing that can be down, shared by all who call it; for many of a kind there is
 /// ``KeyedCircuitBreaker``. The breaker starts no task and no timer: time is looked at when somebody calls.

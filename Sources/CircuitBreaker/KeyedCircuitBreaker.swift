@@ -176,10 +176,9 @@ extension KeyedCircuitBreaker.Guarded {
 
 extension CircuitBreaker {
   /// Whether it may be forgotten while nobody uses it: the next caller would be admitted anyway.
-  var isExpendable: Bool {
-    let state = state
-    return state == .closed || state == .halfOpen
-  }
+  ///
+  /// What a person set is never forgotten for that.
+  var isExpendable: Bool { inspect { guarded, now in guarded.machine.isExpendable(at: now) } }
 
   /// Whether it differs from a new one.
   var knowsSomething: Bool {

@@ -118,7 +118,9 @@ import Testing
     #expect(lab.breaker.state == .metricsOnly)
     lab.breaker.forceOpen()
     #expect(
-      "\(lab.breaker)" == "lab: forcedOpen (manual); a person said so; reset() puts it to work")
+      "\(lab.breaker)"
+        == "lab: forcedOpen (manual), 20 of 20 calls failed; a person said so; reset() puts it to work"
+    )
   }
 
   @Test("P21: calls that hang are counted as slow while they hang")
