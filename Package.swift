@@ -17,6 +17,7 @@ let modules = [
   Module(name: "TimeoutManager", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
+  Module(name: "CircuitBreaker", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -31,7 +32,7 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ]),
 ]
 
@@ -83,6 +84,7 @@ let package = Package(
       testTarget("ReliabilityMetrics"),
       testTarget("TimeoutManager"),
       testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
+      testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),

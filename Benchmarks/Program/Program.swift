@@ -11,8 +11,9 @@
 struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
-    + ErrorReportBenchmarks.all + StoreBenchmarks.all + LogBenchmarks.all
-    + TransactionBenchmarks.all + MetricsBenchmarks.all + LockBenchmarks.all
+    + BreakerBenchmarks.all + LimiterBenchmarks.all + ErrorReportBenchmarks.all
+    + StoreBenchmarks.all + LogBenchmarks.all + TransactionBenchmarks.all
+    + LockBenchmarks.all + MetricsBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

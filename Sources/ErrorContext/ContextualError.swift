@@ -9,7 +9,7 @@
 ///     }
 ///
 /// It has the classification of the error inside, and `error.underlying(as:)` looks through it.
-public struct ContextualError: ClassifiedError, ErrorWithCauses {
+public struct ContextualError: ClassifiedError, ErrorWithCauses, TransparentError {
   /// The error itself, as the body threw it.
   public let underlying: any Error
 

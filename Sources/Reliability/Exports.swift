@@ -1,5 +1,6 @@
 @_exported public import AtomicStore
 @_exported public import BackoffLock
+@_exported public import CircuitBreaker
 @_exported public import ErrorContext
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityFoundation

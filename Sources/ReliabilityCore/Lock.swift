@@ -1,11 +1,11 @@
-internal import CReliability
-package import Synchronization
+public import CReliability
+public import Synchronization
 
 /// The standard library's `Mutex`, whose order the thread sanitizer can see.
 ///
 /// On Linux a contended `Mutex` is handed over by the kernel, and the sanitizer reports races that are none (a bare counter in a
 /// contended `Mutex` is enough). This one tells it. Without the sanitizer it is the `Mutex`, and as fast.
-package struct Lock<Value: ~Copyable>: ~Copyable {
+@usableFromInline package struct Lock<Value: ~Copyable>: ~Copyable {
   @usableFromInline package let mutex: Mutex<Value>
 
   /// Makes a lock around a value.

@@ -11,13 +11,14 @@ import Testing
     "ReliabilityMetrics": ["ReliabilityCore", "CReliability"],
     "TimeoutManager": ["ReliabilityCore", "ReliabilityMetrics"],
     "RetryKit": ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"],
+    "CircuitBreaker": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ],
   ]
 

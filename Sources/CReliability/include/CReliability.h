@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "boot.h"
 #include "stripe.h"
 #include "io.h"
 #include "sanitizer.h"
