@@ -4,7 +4,7 @@ import Testing
 @testable import AtomicStore
 
 /// Cuts the power after every call and looks at every state the disk may be in.
-@Suite struct AppendLogCrashTests {
+@Suite(.serialized) struct AppendLogCrashTests {
   struct Violated: Error, CustomStringConvertible {
     var description: String
   }
@@ -12,6 +12,15 @@ import Testing
   private static var options: AppendLog.Options {
     var options = AppendLog.Options()
     options.idleHold = .zero
+    return options
+  }
+
+  /// Few enough states a crash point that all crash points have their turn in seconds.
+  private static var exploration: ExplorationOptions {
+    var options = ExplorationOptions()
+    options.exhaustiveStates = 400
+    options.samples = 400
+    options.secondCrashStates = 1
     return options
   }
 
@@ -63,6 +72,7 @@ import Testing
   @Test(.timeLimit(.minutes(5)))
   func appendsSurviveEveryPowerCutAndASecondOneWhileHealing() async throws {
     let report = try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
       recover: { disk in _ = try await Self.reopen(disk) },
@@ -74,6 +84,7 @@ import Testing
   @Test(.timeLimit(.minutes(5)))
   func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
     let report = try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in
         try disk.write("data/other", "x")
         let log = try await Self.open(disk.fileSystem)
@@ -118,6 +129,7 @@ import Testing
   func acknowledgingBeforeTheSyncIsFound() async throws {
     await #expect(throws: CrashViolation.self) {
       try await SimulatedDisk.explore(
+        options: Self.exploration,
         prepare: { disk in try disk.write("data/other", "x") },
         run: { disk in
           let faulty = FaultyFileSystem(over: disk.fileSystem.backend, lie: .skipsData)
@@ -132,6 +144,7 @@ import Testing
     -> ExplorationReport
   {
     try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in
         try disk.write("data/other", "x")
         try await Self.open(disk.fileSystem).append(record(0))
