@@ -15,11 +15,14 @@ import Testing
     return options
   }
 
-  /// Few enough states a crash point that all crash points have their turn in seconds.
+  /// Whether there is time for ten thousand states each: a minute or two.
+  private static let isLong = Shell.isSet("RELIABILITY_LONG_TESTS")
+  private static var leastStates: Int { isLong ? 10_000 : 200 }
+
   private static var exploration: ExplorationOptions {
     var options = ExplorationOptions()
-    options.exhaustiveStates = 400
-    options.samples = 400
+    options.exhaustiveStates = isLong ? 1500 : 40
+    options.samples = isLong ? 1500 : 40
     options.secondCrashStates = 1
     return options
   }
@@ -78,7 +81,7 @@ import Testing
       recover: { disk in _ = try await Self.reopen(disk) },
       check: Self.check)
     print("AppendLog, appends: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    #expect(report.distinctStates >= Self.leastStates)
   }
 
   @Test(.timeLimit(.minutes(5)))
@@ -122,7 +125,7 @@ import Testing
         }
       })
     print("AppendLog, compaction: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    #expect(report.distinctStates >= Self.leastStates)
   }
 
   @Test(.timeLimit(.minutes(2)))
