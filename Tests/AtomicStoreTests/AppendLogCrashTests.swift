@@ -21,8 +21,8 @@ import Testing
 
   private static var exploration: ExplorationOptions {
     var options = ExplorationOptions()
-    options.exhaustiveStates = isLong ? 3500 : 40
-    options.samples = isLong ? 3500 : 40
+    options.exhaustiveStates = isLong ? 6000 : 40
+    options.samples = isLong ? 6000 : 40
     options.secondCrashStates = 1
     return options
   }
