@@ -4,7 +4,7 @@ import Testing
 @testable import AtomicStore
 
 /// Cuts the power after every call and looks at every state the disk may be in.
-@Suite struct AppendLogCrashTests {
+@Suite(.serialized) struct AppendLogCrashTests {
   struct Violated: Error, CustomStringConvertible {
     var description: String
   }
@@ -12,6 +12,18 @@ import Testing
   private static var options: AppendLog.Options {
     var options = AppendLog.Options()
     options.idleHold = .zero
+    return options
+  }
+
+  /// Whether there is time for ten thousand states each: a minute or two.
+  private static let isLong = Shell.isSet("RELIABILITY_LONG_TESTS")
+  private static var leastStates: Int { isLong ? 10_000 : 200 }
+
+  private static var exploration: ExplorationOptions {
+    var options = ExplorationOptions()
+    options.exhaustiveStates = isLong ? 6000 : 40
+    options.samples = isLong ? 6000 : 40
+    options.secondCrashStates = 1
     return options
   }
 
@@ -63,17 +75,19 @@ import Testing
   @Test(.timeLimit(.minutes(5)))
   func appendsSurviveEveryPowerCutAndASecondOneWhileHealing() async throws {
     let report = try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
       recover: { disk in _ = try await Self.reopen(disk) },
       check: Self.check)
     print("AppendLog, appends: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    #expect(report.distinctStates >= Self.leastStates)
   }
 
   @Test(.timeLimit(.minutes(5)))
   func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
     let report = try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in
         try disk.write("data/other", "x")
         let log = try await Self.open(disk.fileSystem)
@@ -111,13 +125,14 @@ import Testing
         }
       })
     print("AppendLog, compaction: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    #expect(report.distinctStates >= Self.leastStates)
   }
 
   @Test(.timeLimit(.minutes(2)))
   func acknowledgingBeforeTheSyncIsFound() async throws {
     await #expect(throws: CrashViolation.self) {
       try await SimulatedDisk.explore(
+        options: Self.exploration,
         prepare: { disk in try disk.write("data/other", "x") },
         run: { disk in
           let faulty = FaultyFileSystem(over: disk.fileSystem.backend, lie: .skipsData)
@@ -132,6 +147,7 @@ import Testing
     -> ExplorationReport
   {
     try await SimulatedDisk.explore(
+      options: Self.exploration,
       prepare: { disk in
         try disk.write("data/other", "x")
         try await Self.open(disk.fileSystem).append(record(0))

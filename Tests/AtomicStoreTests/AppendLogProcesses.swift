@@ -11,6 +11,9 @@ import ReliabilityIO
 
 /// Runs other programs.
 enum Shell {
+  /// Whether a variable of the environment is set.
+  static func isSet(_ name: String) -> Bool { unsafe getenv(name) != nil }
+
   /// What a program prints, or `nil` when it can't be run.
   static func output(_ arguments: [String]) -> String? {
     var ends: [Int32] = [0, 0]
