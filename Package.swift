@@ -17,6 +17,7 @@ let modules = [
   Module(name: "TimeoutManager", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
+  Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -84,6 +85,7 @@ let package = Package(
       testTarget("TimeoutManager"),
       testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
+      testTarget("RateLimiting"),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
