@@ -32,7 +32,7 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ]),
 ]
 

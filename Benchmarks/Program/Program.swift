@@ -12,6 +12,7 @@ struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
+    + LimiterBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

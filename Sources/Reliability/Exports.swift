@@ -1,6 +1,7 @@
 @_exported public import AtomicStore
 @_exported public import BackoffLock
 @_exported public import ErrorContext
+@_exported public import RateLimiting
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityFoundation
 @_exported public import ReliabilityMetrics

@@ -11,13 +11,14 @@ import Testing
     "ReliabilityMetrics": ["ReliabilityCore", "CReliability"],
     "TimeoutManager": ["ReliabilityCore", "ReliabilityMetrics"],
     "RetryKit": ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"],
+    "RateLimiting": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ],
   ]
 
