@@ -18,6 +18,7 @@ let modules = [
   Module(
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
   Module(name: "CircuitBreaker", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -32,7 +33,7 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ]),
 ]
 
@@ -86,6 +87,7 @@ let package = Package(
       testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
+      testTarget("RateLimiting"),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(

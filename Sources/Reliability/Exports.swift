@@ -2,6 +2,7 @@
 @_exported public import BackoffLock
 @_exported public import CircuitBreaker
 @_exported public import ErrorContext
+@_exported public import RateLimiting
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityFoundation
 @_exported public import ReliabilityMetrics

@@ -12,13 +12,14 @@ import Testing
     "TimeoutManager": ["ReliabilityCore", "ReliabilityMetrics"],
     "RetryKit": ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"],
     "CircuitBreaker": ["ReliabilityCore", "ReliabilityMetrics"],
+    "RateLimiting": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
     ],
   ]
 

@@ -1,0 +1,123 @@
+internal import ReliabilityCore
+
+/// The rules of a rate limiter, without locks, tasks or timers: who may pass, who waits, and when the first one may go on.
+///
+/// Waiting takes no permits in advance. The line is served in order as permits come back, so one who leaves it gives back
+/// exactly what it held, nothing, and everyone behind moves up. A request that does not want to wait never passes those who
+/// do.
+struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
+  /// What comes of a request that is willing to wait.
+  enum Admission {
+    case granted
+    case refused(RateLimitedError.Code, retryAfter: Duration?)
+    /// In the line; `ticket` is how to leave it.
+    case waiting(ticket: UInt64)
+  }
+
+  private struct Place: Sendable {
+    var waiter: Waiter
+    var permits: Int
+  }
+
+  private let rules: RateRules
+  /// When each limit's permits will all be back.
+  private(set) var full: [Duration]
+  private var line = WaitingLine<Place>()
+  /// The sum of what the line waits for.
+  private var permitsAwaited = 0
+  private let maximumWaiters: Int
+
+  init(_ rules: RateRules, full: [Duration], maximumWaiters: Int) {
+    self.rules = rules
+    self.full = full
+    self.maximumWaiters = maximumWaiters
+  }
+
+  var waiting: Int { line.count }
+
+  /// Takes permits now or not at all.
+  mutating func tryAcquire(_ permits: Int, now: Duration) -> RateLimitDecision {
+    guard permits <= rules.largestRequest else { return decision(false, retryAfter: nil, now: now) }
+    // Nothing is had without standing in line.
+    if permits > 0 {
+      let start = start(of: permits, now: now)
+      guard start <= now && line.isEmpty else {
+        return decision(false, retryAfter: start - now, now: now)
+      }
+      take(permits, now: now)
+    }
+    return decision(true, retryAfter: .zero, now: now)
+  }
+
+  /// Takes permits now, or joins the line, unless the wait would end after the deadline.
+  mutating func acquire(
+    _ permits: Int, deadline: Duration, now: Duration, waiter: Waiter
+  ) -> Admission {
+    guard permits <= rules.largestRequest else { return .refused(.exceedsBurst, retryAfter: nil) }
+    if permits == 0 { return .granted }
+    let start = start(of: permits, now: now)
+    if start <= now && line.isEmpty {
+      take(permits, now: now)
+      return .granted
+    }
+    guard start <= deadline else { return .refused(.deadline, retryAfter: start - now) }
+    guard line.count < maximumWaiters else {
+      return .refused(.queueFull, retryAfter: start - now)
+    }
+    permitsAwaited += permits
+    return .waiting(ticket: line.append(Place(waiter: waiter, permits: permits)))
+  }
+
+  /// Leaves the line; `nil` when the waiter has been served already.
+  mutating func leave(_ ticket: UInt64) -> Waiter? {
+    guard let place = line.remove(ticket) else { return nil }
+    permitsAwaited -= place.permits
+    return place.waiter
+  }
+
+  /// Serves the front of the line as far as the permits go.
+  mutating func serve(now: Duration) -> [Waiter] {
+    var served: [Waiter] = []
+    while let place = line.first, start(ofFirst: place.permits, now: now) <= now {
+      _ = line.removeFirst()
+      permitsAwaited -= place.permits
+      take(place.permits, now: now)
+      served.append(place.waiter)
+    }
+    return served
+  }
+
+  /// When the one at the front may go on; `nil` when nobody waits.
+  func nextStart(now: Duration) -> Duration? {
+    line.first.map { start(ofFirst: $0.permits, now: now) }
+  }
+
+  /// Gives permits back that were taken and not used; never more than were ever there.
+  mutating func giveBack(_ permits: Int, now: Duration) {
+    for index in full.indices {
+      full[index] = rules.schedules[index].full(
+        afterReturning: permits, full: full[index], now: now)
+    }
+  }
+
+  /// When a request could start that stands behind the whole line.
+  private func start(of permits: Int, now: Duration) -> Duration {
+    start(ofFirst: permitsAwaited + permits, now: now)
+  }
+
+  private func start(ofFirst permits: Int, now: Duration) -> Duration {
+    rules.start(of: permits, now: now) { full[$0] }
+  }
+
+  private mutating func take(_ permits: Int, now: Duration) {
+    for index in full.indices {
+      full[index] = rules.schedules[index].full(afterTaking: permits, full: full[index], now: now)
+    }
+  }
+
+  private func decision(
+    _ isAllowed: Bool, retryAfter: Duration?, now: Duration
+  ) -> RateLimitDecision {
+    rules.decision(isAllowed, retryAfter: retryAfter, now: now) { full[$0] }
+  }
+}
