@@ -92,6 +92,8 @@ extension BackoffLock {
       current.withLock { $0 = core }
       return core
     } catch {
+      // Who only asks for the owner did not want the lock.
+      if creating { meter.countFailure() }
       throw LockError(error, path: path)
     }
   }

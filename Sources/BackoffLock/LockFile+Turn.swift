@@ -2,10 +2,10 @@ internal import ReliabilityIO
 
 /// What is written under the main lock: whose turn it is, and who that is.
 extension LockFile {
-  /// Where the owner's line begins: its length, a checksum, the text.
-  static let ownerOffset = Int64(LockRecord.size)
+  /// How many bytes the turn and the owner's line (its length, a checksum, the text) take.
+  private static let turnSize = 512
   /// Where the last place in the queue is kept: written behind the gate, not under the main lock.
-  static let placeOffset: Int64 = 512
+  static let placeOffset: Int64 = 2048
 
   /// How long a change of a file may go without showing in its time of change, which the kernel takes from a coarse
   /// clock.
@@ -20,7 +20,7 @@ extension LockFile {
     let isUntouched = try attempt.strategy == .plain && isUntouched(now)
     if !isUntouched { try checkPath(attempt.strategy, now) }
     if !isUntouched || record == nil {
-      record = try LockRecord(read(at: 0, count: LockRecord.size))
+      record = try readTurn()
     }
     guard var record else { return nil }
 
@@ -29,7 +29,7 @@ extension LockFile {
     let isOwnTurn = isSettled && record.turn == ownTurn && attempt.continuing
     if attempt.mode == .shared {
       // Readers write nothing: several may be in here at once.
-      let epoch = isSettled ? record.epoch : record.epoch + 1
+      let epoch = try isSettled ? record.epoch : lastEpoch() + 1
       return Turn(epoch: epoch, number: record.turn, continues: isSettled && record.turn == ownTurn)
     }
     if isOwnTurn {
@@ -38,7 +38,7 @@ extension LockFile {
     }
     if !isSettled {
       guard mayBlock else { return nil }
-      try beginEpoch(&record, boot)
+      record = try beginEpoch(above: 0, boot)
     }
     previousOwner = mayBlock && record.turn > 0 ? try owner() : nil
     record.turn += 1
@@ -49,10 +49,9 @@ extension LockFile {
 
   /// Makes the next token higher than one that is known from elsewhere, under the main lock, and durable.
   func raise(above token: FencingToken, label: String?, now: Duration) throws -> Turn {
-    var record = try LockRecord(read(at: 0, count: LockRecord.size))
+    var record = try readTurn()
     if record.epoch < token.epoch {
-      record.epoch = token.epoch
-      record.turn = token.turn >> 16
+      record = try beginEpoch(above: token.epoch, LockProcess.current.bootIdentifier)
     } else if record.epoch == token.epoch {
       record.turn = max(record.turn, token.turn >> 16)
     }
@@ -65,17 +64,23 @@ extension LockFile {
 
   /// Who wrote the owner's line last; `nil` when nobody did or it is being written.
   func owner() throws -> LockOwner? {
-    let bytes = try read(at: 0, count: Int(Self.placeOffset))
-    guard bytes.count == Int(Self.placeOffset),
+    let bytes = try read(at: LockRecord.turnOffset, count: Self.turnSize)
+    guard bytes.count == Self.turnSize,
       let record = try? LockRecord(Array(bytes[..<LockRecord.size]))
     else { return nil }
-    let field = bytes[Int(Self.ownerOffset)...]
+    let field = bytes[LockRecord.size...]
     let count = Int(field[field.startIndex]) << 8 | Int(field[field.startIndex + 1])
     guard count <= LockOwner.maximumBytes else { return nil }
     let line = Array(field.dropFirst(8).prefix(count))
     let checksum = field.dropFirst(4).prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
     guard checksum == CRC32C(line.span).value else { return nil }
     return LockOwner(line: line, since: record.since)
+  }
+
+  /// The turn as it was last written; that of a new file when a power cut tore it.
+  private func readTurn() throws -> LockRecord {
+    let bytes = try read(at: LockRecord.turnOffset, count: LockRecord.size)
+    return (try? LockRecord(bytes)) ?? LockRecord()
   }
 }
 
@@ -123,20 +128,46 @@ extension LockFile {
 // MARK: - Writing
 
 extension LockFile {
-  /// Notes that the machine was started anew, durably: the counter itself is not synced, so that after a power cut it
-  /// may fall back, and the epoch must make up for it.
-  private func beginEpoch(_ record: inout LockRecord, _ boot: [UInt8]) throws {
-    // A flag that is set after the sync: an epoch whose sync failed is not taken for durable by the next one here, who
-    // writes all of it again before syncing again.
-    record.epoch += 1
+  /// Notes that the machine was started anew, durably: the turn itself is not synced, so that after a power cut it may
+  /// fall back, and the epoch must make up for it.
+  ///
+  /// - Parameter known: An epoch known from elsewhere, which the new one must exceed.
+  /// - Returns: The record of the epoch, in which nobody has had a turn.
+  private func beginEpoch(above known: UInt32, _ boot: [UInt8]) throws -> LockRecord {
+    if try read(at: LockRecord.headerOffset, count: LockRecord.size).allSatisfy({ $0 == 0 }) {
+      // Somebody made the file empty.
+      try file.writeAll(LockRecord().encoded.span, at: LockRecord.headerOffset)
+    }
+    let slots = try epochs()
+    let older = slots[0].epoch <= slots[1].epoch ? 0 : 1
+    var record = LockRecord()
+    record.epoch = max(slots[0].epoch, slots[1].epoch, known) + 1
     record.bootIdentifier = boot
-    record.isDurable = false
-    try file.writeAll(record.encoded.span, at: 0)
-    try file.sync(.full)
+    do {
+      try file.writeAll(record.encoded.span, at: LockRecord.epochOffsets[older])
+      try file.sync(.full)
+    } catch {
+      // What could not be synced must not look as if it had been: the next one would then write over the good epoch.
+      try? file.writeAll(slots[older].encoded.span, at: LockRecord.epochOffsets[older])
+      throw error
+    }
     let end = path.lastIndex(of: "/")
     let directory = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     try syncDirectory(directory)
     record.isDurable = true
+    return record
+  }
+
+  /// Both epochs; one that a power cut tore is that of a new file.
+  private func epochs() throws -> [LockRecord] {
+    try LockRecord.epochOffsets.map { offset in
+      let bytes = try read(at: offset, count: LockRecord.size)
+      return (try? LockRecord(bytes)) ?? LockRecord()
+    }
+  }
+
+  private func lastEpoch() throws -> UInt32 {
+    try epochs().map(\.epoch).max() ?? 0
   }
 
   /// The file's name must survive as well, or the next start of the machine would begin at the first epoch again.
@@ -163,11 +194,11 @@ extension LockFile {
     bytes += [UInt8(line.count >> 8), UInt8(line.count & 0xFF), 0, 0]
     bytes += (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32($0))) }
     bytes += line
-    bytes += [UInt8](repeating: 0, count: Int(Self.placeOffset) - bytes.count)
+    bytes += [UInt8](repeating: 0, count: Self.turnSize - bytes.count)
     self.record = nil
     ownTurn = nil
     trust = nil
-    try file.writeAll(bytes.span, at: 0)
+    try file.writeAll(bytes.span, at: LockRecord.turnOffset)
     self.record = record
     ownTurn = record.turn
     lastLooked = now
@@ -180,7 +211,7 @@ extension LockFile {
     record.since = .now
     trust = nil
     self.record = nil
-    try file.writeAll(record.encoded.span, at: 0)
+    try file.writeAll(record.encoded.span, at: LockRecord.turnOffset)
     self.record = record
     self.lastLooked = now
   }

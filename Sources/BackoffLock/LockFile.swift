@@ -72,17 +72,17 @@ extension LockFile {
     _ path: String, _ mechanism: Mechanism, _ fileSystem: FileSystem, creating: Bool = true
   ) throws -> LockFile {
     // Without waiting for a FIFO's other end, and without following a planted link.
-    var flags: OpenFlags = [.read, .write, .noFollow, .nonBlocking]
-    if creating { flags.insert(.create) }
+    let flags: OpenFlags = [.read, .write, .noFollow, .nonBlocking]
     var attempts = 0
     while true {
       attempts += 1
       do {
-        let file = try OpenFile(path, flags, mode: 0o666, fileSystem: fileSystem)
+        let file = try OpenFile(path, flags, fileSystem: fileSystem)
         let status = try file.status()
         guard status.kind == .regular else { throw LockError(.notRegularFile, path: path) }
         // Removed between the two calls: open the new one.
         if status.links == 0 && attempts < 10 { continue }
+        try checkHeader(file)
         let isNetwork = try isNetwork(file)
         return LockFile(
           file, mechanism, Identity(device: status.device, inode: status.inode),
@@ -91,8 +91,18 @@ extension LockFile {
         // Network file systems say so of a file that is just being made or replaced.
         let mayPass = error.number == .notFound && creating || error.number == .staleHandle
         if !mayPass || attempts >= 4 { throw error }
+        if error.number == .notFound { try LockFileMaker(path, fileSystem).make() }
       }
     }
+  }
+
+  /// Refuses a file that is something else, and leaves it alone.
+  private static func checkHeader(_ file: borrowing OpenFile) throws {
+    let bytes = try [UInt8](capacity: LockRecord.size) {
+      (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
+      try file.readAll(into: &buffer, at: LockRecord.headerOffset)
+    }
+    _ = try LockRecord(bytes)
   }
 
   private static func isNetwork(_ file: borrowing OpenFile) throws(SystemCallError) -> Bool {

@@ -1,11 +1,20 @@
 internal import ReliabilityIO
 
-/// The first bytes of a lock file: which file this is, and whose turn.
+/// One of the records of a lock file; the guide "Formats" has the layout. Bytes this version does not know are kept.
 ///
-/// Read and written under the main lock only; the guide "Formats" has the layout. Bytes this version does not know are
-/// kept as they were.
+/// A power cut may tear any sector that was being written, so each kind has sectors of its own:
+///
+/// | record | written | torn |
+/// |---|---|---|
+/// | header | once, before the file gets its name | never |
+/// | two epochs | in turns, and synced before they count | the other one still stands |
+/// | turn | at every change of the holder, never synced | a new epoch begins |
 struct LockRecord: Equatable {
   static let size = 64
+  static let headerOffset: Int64 = 0
+  static let epochOffsets: [Int64] = [512, 1024]
+  /// The owner's line follows in the same sector.
+  static let turnOffset: Int64 = 1536
   static let magic = Array("reliability-lock".utf8)
   static let majorVersion: UInt16 = 1
 

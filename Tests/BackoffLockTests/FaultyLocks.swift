@@ -149,10 +149,16 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
   func rename(
     _ name: String, in directory: Descriptor?, to newName: String, in newDirectory: Descriptor?,
     _ rule: RenameRule
-  ) throws(ErrorNumber) { throw .notImplemented }
+  ) throws(ErrorNumber) {
+    try count("renameat")
+    try real.rename(name, in: directory, to: newName, in: newDirectory, rule)
+  }
   func link(
     _ name: String, in directory: Descriptor?, to newName: String, in newDirectory: Descriptor?
-  ) throws(ErrorNumber) { throw .notImplemented }
+  ) throws(ErrorNumber) {
+    try count("linkat")
+    try real.link(name, in: directory, to: newName, in: newDirectory)
+  }
   func makeSymbolicLink(
     _ name: String, in directory: Descriptor?, destination: String
   ) throws(ErrorNumber) { throw .notImplemented }
@@ -160,7 +166,8 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
     throw .notImplemented
   }
   func unlink(_ name: String, in directory: Descriptor?) throws(ErrorNumber) {
-    throw .notImplemented
+    try count("unlinkat")
+    try real.unlink(name, in: directory)
   }
   func makeDirectory(
     _ name: String, in directory: Descriptor?, mode: FileMode

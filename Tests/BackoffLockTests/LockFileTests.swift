@@ -42,8 +42,8 @@ import Testing
   static let refused: [(String, [UInt8], LockError.Code)] = [
     ("a document", Array("{\"urls\": [1, 2, 3]}".utf8), .notALockFile),
     ("a short text", Array("x".utf8), .notALockFile),
-    ("a damaged record", Array(versionOne.dropLast()) + [0xAA], .damaged),
-    ("half a record", Array(versionOne.prefix(30)), .damaged),
+    ("a damaged header", Array(versionOne.dropLast()) + [0xAA], .damaged),
+    ("half a header", Array(versionOne.prefix(30)), .damaged),
     ("a later version", versionOne.prefix(16) + [0, 2] + versionOne.dropFirst(18), .newerFormat),
   ]
 
@@ -59,12 +59,59 @@ import Testing
     #expect(lock.statistics.failures == 1)
   }
 
+  /// A lock file as the first version left it: header, two epochs, the turn.
+  static let fileOfVersionOne: [UInt8] = {
+    func sector(_ bytes: [UInt8]) -> [UInt8] {
+      bytes + [UInt8](repeating: 0, count: 512 - bytes.count)
+    }
+    var older = LockRecord()
+    older.epoch = 2
+    return sector(LockRecord().encoded) + sector(older.encoded) + sector(versionOne)
+      + sector(versionOne) + [UInt8](repeating: 0, count: 8)
+  }()
+
   @Test func theMachinesNextStartBeginsANewEpochDurably() async throws {
     let scratch = LockScratch()
-    try scratch.write(Self.versionOne)
+    try scratch.write(Self.fileOfVersionOne)
     let token = try await scratch.lock().withLock { $0 }
-    #expect(token == FencingToken(epoch: 4, turn: 43 << 16))
-    #expect(try LockRecord(Array(scratch.bytes.prefix(64))).isDurable)
+    #expect(token == FencingToken(epoch: 4, turn: 1 << 16))
+    // In the place of the older epoch; the newer one still stands.
+    #expect(try LockRecord(Array(scratch.bytes[512..<576])).epoch == 4)
+    #expect(try LockRecord(Array(scratch.bytes[1024..<1088])).epoch == 3)
+    #expect(try LockRecord(Array(scratch.bytes[1536..<1600])).isDurable)
+  }
+
+  /// A power cut may leave anything in a sector that was being written: the turn, and one of the epochs.
+  @Test(arguments: [[512, 1536], [1024, 1536], [1536], [512], [1024]])
+  func tornSectorsNeverLowerTheTokenNorLockAnybodyOut(torn: [Int]) async throws {
+    let scratch = LockScratch()
+    let before = try await scratch.lock().withLock { $0 }
+    var bytes = scratch.bytes
+    // The machine was started anew since: nothing of this start is in the file but what was synced.
+    for slot in [512, 1024, 1536] {
+      guard var record = try? LockRecord(Array(bytes[slot..<slot + 64])), record.epoch > 0 else {
+        continue
+      }
+      record.bootIdentifier = Array(repeating: 9, count: 16)
+      bytes.replaceSubrange(slot..<slot + 64, with: record.encoded)
+    }
+    let written = [512, 1024].filter { bytes[$0] != 0 }
+    for sector in torn where !(written == [sector]) {
+      bytes.replaceSubrange(
+        sector..<min(sector + 512, bytes.count), with: (0..<512).map { UInt8($0 % 251) })
+    }
+    try scratch.write(Array(bytes.prefix(2056)))
+    let after = try await scratch.lock(in: LockRegistry()).withLock { $0 }
+    #expect(after > before)
+    let next = try await scratch.lock(in: LockRegistry()).withLock { $0 }
+    #expect(next > after)
+  }
+
+  @Test func theLockFileIsWholeWheneverItHasItsName() async throws {
+    let scratch = LockScratch()
+    try await scratch.lock().withLock { _ in }
+    #expect(Array(scratch.bytes.prefix(64)) == LockRecord().encoded)
+    #expect(try OpenDirectory(scratch.directory, fileSystem: .real).entries().count == 1)
   }
 
   @Test func aCounterThatWasLostIsRaisedAboveAToken() async throws {
