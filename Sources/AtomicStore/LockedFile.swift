@@ -67,11 +67,9 @@ struct LockedFile: ~Copyable {
       try file.lock(.exclusive)
       return true
     } catch {
-      switch error.number {
-      case .wouldBlock: return false
-      case .noLocks, .notSupported, .notImplemented, .invalidArgument: return true
-      default: throw error
-      }
+      if error.number == .wouldBlock { return false }
+      if error.number.saysNoLocks { return true }
+      throw error
     }
   }
 
