@@ -56,7 +56,7 @@ struct InjectionLab {
     ])
     let isKill = fault.hasPrefix("signal")
     let wasHit = trace.contains("(INJECTED)") || isKill && trace.contains("killed by SIGKILL")
-    if wasHit { hits += 1 } else { print("miss", call.name, call.number, fault) }
+    if wasHit { hits += 1 }
     let point = "\(call.name) no. \(call.number) with \(fault)"
     let check = Child(
       lab: [
@@ -84,7 +84,7 @@ struct InjectionLab {
     Files.remove(evidence)
     let output = folder + "/trace"
     let words =
-      ["strace", "-f", "--seccomp-bpf", "-o", output] + options + [
+      ["strace", "-f", "-o", output] + options + [
         CommandLine.arguments[0], "work", "--workload", workload, "--directory", directory,
         "--evidence", evidence,
       ]

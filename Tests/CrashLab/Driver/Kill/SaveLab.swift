@@ -32,7 +32,9 @@ struct SaveLab {
     verdict.add(await Orphans.remaining(in: place, after: .powerCut).map { "left behind: \($0)" })
     verdict.figure("kills", killer.kills)
     verdict.figure("saves", history.steps(.done).count)
-    verdict.figure("sweeps", history.entries.filter { $0.event == .published }.count)
+    let sweeps = history.entries.filter { $0.event == .published }
+    verdict.figure("sweeps", sweeps.count)
+    verdict.figure("orphans removed", sweeps.reduce(0) { $0 + $1.step })
     verdict.figure("whole reads", read.steps(.done).count)
     verdict.figure("orphans for the last sweep", left)
     return verdict.print()

@@ -37,8 +37,9 @@ enum Saver {
     let evidence = Evidence(arguments["evidence"])
     let place = Place(directory: arguments["directory"], fileSystem: .real)
     while true {
-      _ = await Orphans.remaining(in: place, after: .powerCut)
-      evidence.published(0)
+      let report = await Orphans.sweep(place)
+      for failure in report.failures { evidence.violation("a sweep failed: \(failure)") }
+      evidence.published(report.removed.count)
       System.sleep(microseconds: 500)
     }
   }

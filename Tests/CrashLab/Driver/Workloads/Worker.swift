@@ -58,12 +58,3 @@ enum Worker {
   }
 }
 
-/// Temporary files that nobody owns any more.
-enum Orphans {
-  /// Those that a sweep leaves.
-  ///
-  /// Without a crash there must be none to begin with.
-  static func remaining(in place: Place, after fault: Fault) async -> [String] {
-    Files.temporaries(in: place.directory)
-  }
-}
