@@ -27,6 +27,20 @@ extension AtomicFile {
       case refuse
     }
 
+    /// What to do with a file that can't be replaced: a mount point, or a file in a directory that may not be written.
+    public enum UnreplaceableRule: Hashable, Sendable {
+      /// Throw ``StoreError/Code/targetIsMountPoint`` or ``StoreError/Code/directoryNotWritable``.
+      case refuse
+      /// Copy the old content to a backup, make that durable, and then write over the file itself.
+      ///
+      /// Not atomic: readers can see a part of it, and a crash can leave a part of it; the backup is whole. Never done
+      /// unless asked for, and said in ``PublishOutcome/method-swift.property``. Only by `replace` and documents, not by
+      /// a file that is written in pieces.
+      ///
+      /// - Parameter at: The backup's path, which may be in another directory; `nil` is `<name>.bak` beside the file.
+      case inPlaceWithBackup(at: String? = nil)
+    }
+
     /// What must be true after a power cut.
     public var durability: Durability
 
@@ -57,6 +71,32 @@ extension AtomicFile {
     /// gave it.
     public var keepsAttributes: Bool
 
+    /// How many previous versions are kept beside the file: `<name>.bak`, the newest, then `<name>.bak.2` and so on.
+    ///
+    /// 0 to 99. Kept by hard links, so they cost no copying, and the file is never missing. A backup that can't be made
+    /// is said in ``PublishOutcome/backup`` and doesn't stop the save. Fewer than before leaves the older ones alone.
+    public var backups: Int
+
+    /// Which version of the file may be replaced, or `nil` for any.
+    ///
+    /// Looked at before anything is written and again just before the rename; another version, or none at all, throws
+    /// ``StoreError/Code/targetChanged``. Between that look and the rename lie microseconds: only a lock that every
+    /// writer takes, such as ``AtomicDocument``'s, closes the gap.
+    public var ifUnchanged: FileVersion?
+
+    /// Whether the new file carries a checksum in an extended attribute, for ``AtomicFile/contents(of:fileSystem:)-6zh3k``.
+    ///
+    /// Where the file system keeps none, ``PublishOutcome/checksum`` says so and the save goes on.
+    public var recordsChecksum: Bool
+
+    /// Whether missing directories on the way to the file are made, and made durable with it.
+    ///
+    /// They stay when the save fails.
+    public var createsDirectories: Bool
+
+    /// What to do with a file that can't be replaced.
+    public var unreplaceable: UnreplaceableRule
+
     /// Makes options; the defaults are those of a careful save.
     ///
     /// - Parameters:
@@ -67,10 +107,17 @@ extension AtomicFile {
     ///   - hardLinks: What to do with a file that has more than one name.
     ///   - keepsOwner: Whether owner and group are kept where permitted.
     ///   - keepsAttributes: Whether `user.` attributes and access control list are kept where permitted.
+    ///   - backups: How many previous versions are kept.
+    ///   - ifUnchanged: Which version may be replaced; `nil` is any.
+    ///   - recordsChecksum: Whether the new file carries a checksum.
+    ///   - createsDirectories: Whether missing directories are made.
+    ///   - unreplaceable: What to do with a file that can't be replaced.
     public init(
       durability: Durability = .full, createOnly: Bool = false, mode: FileMode? = nil,
       symbolicLinks: SymbolicLinkRule = .follow, hardLinks: HardLinkRule = .report,
-      keepsOwner: Bool = true, keepsAttributes: Bool = true
+      keepsOwner: Bool = true, keepsAttributes: Bool = true, backups: Int = 0,
+      ifUnchanged: FileVersion? = nil, recordsChecksum: Bool = false,
+      createsDirectories: Bool = false, unreplaceable: UnreplaceableRule = .refuse
     ) {
       self.durability = durability
       self.createOnly = createOnly
@@ -79,6 +126,21 @@ extension AtomicFile {
       self.hardLinks = hardLinks
       self.keepsOwner = keepsOwner
       self.keepsAttributes = keepsAttributes
+      self.backups = backups
+      self.ifUnchanged = ifUnchanged
+      self.recordsChecksum = recordsChecksum
+      self.createsDirectories = createsDirectories
+      self.unreplaceable = unreplaceable
+      requireValid(validate)
+    }
+
+    /// Checks values that came from outside the code.
+    ///
+    /// - Throws: `ConfigurationError` with the field and the rule that its value breaks.
+    public func validate() throws(ConfigurationError) {
+      try check((0...99).contains(backups), "backups", "must be 0 to 99")
+      try check(
+        !(createOnly && ifUnchanged != nil), "ifUnchanged", "contradicts createOnly")
     }
   }
 }

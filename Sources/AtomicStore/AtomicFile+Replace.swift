@@ -60,15 +60,27 @@ extension AtomicFile {
     try replaceBlocking(path, with: bytes, options: options, fileSystem: fileSystem)
   }
 
-  private static func replaceBlocking(
-    _ path: String, with bytes: Span<UInt8>, options: Options, fileSystem: FileSystem
+  /// Replaces a file's content on the calling thread.
+  ///
+  /// - Parameter rule: Whether the old content may become a backup, where the options ask for some.
+  static func replaceBlocking(
+    _ path: String, with bytes: Span<UInt8>, options: Options, fileSystem: FileSystem,
+    backup rule: BackupRule = .always
   ) throws(StoreError) -> PublishOutcome {
-    var file = try TemporaryFile(for: path, options: options, fileSystem: fileSystem)
     do throws(StoreError) {
-      try file.append(bytes)
+      var file = try TemporaryFile(for: path, options: options, fileSystem: fileSystem)
+      do throws(StoreError) {
+        try file.append(bytes)
+      } catch {
+        throw file.abandon(error.code, error.cause)
+      }
+      return try file.publish(rule)
     } catch {
-      throw file.abandon(error.code, error.cause)
+      guard case .inPlaceWithBackup(let backup) = options.unreplaceable,
+        [.targetIsMountPoint, .directoryNotWritable].contains(error.code)
+      else { throw error }
+      return try writeInPlace(
+        path, bytes, options: options, fileSystem: fileSystem, backup: backup, rule, reason: error)
     }
-    return try file.publish()
   }
 }

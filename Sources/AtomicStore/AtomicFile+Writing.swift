@@ -9,7 +9,7 @@ extension AtomicFile {
   /// - Parameter bytes: The bytes.
   /// - Throws: ``StoreError``; ``StoreError/Code/closed`` after the file was published or discarded.
   public nonisolated(nonsending) func append(_ bytes: [UInt8]) async throws(StoreError) {
-    try await DiskExecutor.shared.run { () throws(StoreError) in
+    try await inTurn { () throws(StoreError) in
       try self.withFile { (file) throws(StoreError) in try file.append(bytes.span) }
     }
   }
@@ -37,7 +37,7 @@ extension AtomicFile {
   /// - Parameter size: How many bytes to keep, 0 to ``size``; anything else is a programmer's error and traps.
   /// - Throws: ``StoreError``. What is left is then unknown: the file can't be published, only discarded.
   public nonisolated(nonsending) func truncate(to size: Int64) async throws(StoreError) {
-    try await DiskExecutor.shared.run { () throws(StoreError) in
+    try await inTurn { () throws(StoreError) in
       try self.withFile { (file) throws(StoreError) in try file.truncate(to: size) }
     }
   }
@@ -61,7 +61,7 @@ extension AtomicFile {
   public nonisolated(nonsending) func read(
     _ count: Int, at offset: Int64
   ) async throws(StoreError) -> [UInt8] {
-    try await DiskExecutor.shared.run { () throws(StoreError) in
+    try await inTurn { () throws(StoreError) in
       try self.readBlocking(count, at: offset)
     }
   }
@@ -98,7 +98,7 @@ extension AtomicFile {
   /// - Throws: ``StoreError``; ``StoreError/Code/closed`` after the file was published or discarded.
   @discardableResult
   public nonisolated(nonsending) func publish() async throws(StoreError) -> PublishOutcome {
-    try await DiskExecutor.shared.run { () throws(StoreError) in try self.publishBlocking() }
+    try await inTurn { () throws(StoreError) in try self.publishBlocking() }
   }
 
   /// Gives the content its name, on the calling thread.
@@ -126,7 +126,7 @@ extension AtomicFile {
   ///
   /// - Throws: ``StoreError`` with ``StoreError/leftover`` when the temporary file could not be removed.
   public nonisolated(nonsending) func discard() async throws(StoreError) {
-    try await DiskExecutor.shared.run { () throws(StoreError) in try self.discardBlocking() }
+    try await inTurn { () throws(StoreError) in try self.discardBlocking() }
   }
 
   /// Removes the temporary file, on the calling thread.

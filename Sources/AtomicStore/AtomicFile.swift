@@ -19,7 +19,7 @@ internal import Synchronization
 /// out is the last one to give up. The synchronous one is for callers on a thread of their own.
 ///
 /// Any number of saves may go to one path at once: each has a temporary file of its own and the last rename wins,
-/// whole. One instance may be used from several tasks; operations run one at a time.
+/// whole. One instance may be used from several tasks; operations run one at a time, in the order they were called.
 public final class AtomicFile: Sendable {
   /// The path as it was given.
   public let path: String
@@ -29,6 +29,8 @@ public final class AtomicFile: Sendable {
 
   private let written = Atomic<Int64>(0)
   private let file: Lock<TemporaryFile?>
+  /// In front of the lock, so that those who wait for it hold no disk thread.
+  private let turns = TurnQueue()
 
   /// How many bytes were appended so far.
   ///
@@ -73,6 +75,15 @@ public final class AtomicFile: Sendable {
 }
 
 extension AtomicFile {
+  /// Runs an operation on a disk thread when it is its turn.
+  nonisolated(nonsending) func inTurn<R>(
+    _ body: @escaping @Sendable () throws(StoreError) -> sending R
+  ) async throws(StoreError) -> sending R {
+    await turns.take()
+    defer { turns.give() }
+    return try await DiskExecutor.shared.run(body)
+  }
+
   /// Runs an operation on the file, alone.
   func withFile<R: ~Copyable>(
     _ body: (inout TemporaryFile) throws(StoreError) -> R

@@ -17,6 +17,24 @@ public struct PublishOutcome: Hashable, Sendable {
     case publishedNotDurable(NotDurableReason)
   }
 
+  /// How the new content came to the path.
+  public enum Method: Hashable, Sendable {
+    /// In one step, as every save does unless asked otherwise.
+    case rename
+    /// Written over the old content, which a backup has; see ``AtomicFile/Options/UnreplaceableRule``.
+    case inPlace
+  }
+
+  /// What became of the checksum.
+  public enum Checksum: Hashable, Sendable {
+    /// The options did not ask for one.
+    case notRequested
+    /// The file carries it.
+    case recorded
+    /// It could not be recorded, most often because the file system keeps no attributes.
+    case notRecorded(SystemCallError)
+  }
+
   /// How far the new content has come.
   public var status: Status
 
@@ -38,6 +56,20 @@ public struct PublishOutcome: Hashable, Sendable {
   ///
   /// The access control list (`system.posix_acl_access`) is one; it is not given to a file of another owner or group.
   public var attributesNotKept: [String]
+
+  /// How the new content came to the path.
+  public var method = Method.rename
+
+  /// What became of the backup of the old content.
+  public var backup = BackupOutcome.none
+
+  /// What became of the checksum.
+  public var checksum = Checksum.notRequested
+
+  /// The version of the new file, when the options ask for backups, a checksum or an unchanged file.
+  ///
+  /// What to give as ``AtomicFile/Options/ifUnchanged`` the next time.
+  public var version: FileVersion?
 
   /// A temporary file that could not be removed after the content was published, or `nil`.
   ///

@@ -2,6 +2,8 @@ public import ReliabilityIO
 
 /// A save that did not take effect: the target is untouched, as it was or absent.
 ///
+/// (With one exception, ``Code/writtenInPart``, which only a file written in place by an explicit option can meet.)
+///
 ///     do {
 ///       try await AtomicFile.replace("settings.json", with: bytes)
 ///     } catch {  // error is a StoreError
@@ -92,6 +94,7 @@ public struct StoreError: ClassifiedError, Hashable {
   public var retryability: Retryability {
     switch code {
     case .syncFailed: .retryable()
+    case .targetIsLeased: .retryable(after: .milliseconds(100))
     case .targetIsMountPoint: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }
@@ -101,7 +104,13 @@ public struct StoreError: ClassifiedError, Hashable {
 extension StoreError: CustomStringConvertible {
   /// Code, path, cause and leftover in one line.
   public var description: String {
-    var text = "\(code.rawValue): \(path) was not written"
+    let effect =
+      switch code {
+      case .notReadable: "was not read"
+      case .writtenInPart: "was written in part"
+      default: "was not written"
+      }
+    var text = "\(code.rawValue): \(path) \(effect)"
     if let cause { text += ": \(cause)" }
     if let leftover { text += "; could not remove \(leftover)" }
     return text
@@ -130,7 +139,7 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge: "\(path) can't be saved: it would exceed a size limit."
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
-    default: cause?.userMessage ?? "\(path) can't be saved."
+    default: documentMessage ?? cause?.userMessage ?? "\(path) can't be saved."
     }
   }
 
@@ -153,7 +162,7 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: cause?.suggestedActions ?? []
+      default: documentActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions

@@ -8,6 +8,13 @@ struct Target: ~Copyable {
   let path: String
   /// What is there now; `nil` when nothing is.
   var existing: FileStatus?
+  /// How many of its names are its own backups.
+  private(set) var backupLinks: Int
+  /// Why a directory that was made on the way is not durable.
+  let newDirectoryNotSynced: NotDurableReason?
+
+  /// How many names other than the target and its backups lead to what is there.
+  var otherLinks: Int { max(0, (existing?.links ?? 1) - 1 - backupLinks) }
 
   /// The most symbolic links that are followed, as in the Linux kernel.
   static let maximumLinks = 40
@@ -20,15 +27,23 @@ struct Target: ~Copyable {
       throw StoreError(.invalidPath, path: path)
     }
     var resolved = path
-    var directory = try Target.open(parent, fileSystem: fileSystem, path: path)
+    requireValid(options.validate)
+    var notSynced: NotDurableReason?
+    var directory =
+      options.createsDirectories
+      ? try Target.openOrMake(
+        parent, durability: options.durability, fileSystem: fileSystem, path: path,
+        notSynced: &notSynced)
+      : try Target.open(parent, fileSystem: fileSystem, path: path)
     var links = 0
     while true {
       let status = try Target.status(of: name, in: directory, path: path)
       guard let status, status.kind == .symbolicLink else {
-        try Target.check(status, path: path, options: options)
+        backupLinks = try Target.check(status, name, in: directory, path: path, options: options)
         self.directory = directory
         self.name = name
         self.path = resolved
+        newDirectoryNotSynced = notSynced
         existing = status
         return
       }
@@ -74,20 +89,36 @@ struct Target: ~Copyable {
   ///
   /// What has gone is remembered, for its owner and mode.
   mutating func refresh(options: AtomicFile.Options) throws(StoreError) {
-    guard let status = try Target.status(of: name, in: directory, path: path) else { return }
-    try Target.check(status, path: path, options: options)
+    let status = try Target.status(of: name, in: directory, path: path)
+    if status == nil && options.ifUnchanged == nil { return }
+    backupLinks = try Target.check(status, name, in: directory, path: path, options: options)
     existing = status
   }
 
+  /// Refuses what may not be replaced.
+  ///
+  /// - Returns: How many of its names are its own backups.
   private static func check(
-    _ status: FileStatus?, path: String, options: AtomicFile.Options
-  ) throws(StoreError) {
-    guard let status else { return }
+    _ status: FileStatus?, _ name: String, in directory: borrowing OpenDirectory, path: String,
+    options: AtomicFile.Options
+  ) throws(StoreError) -> Int {
+    if let expected = options.ifUnchanged, status.map(FileVersion.init) != expected {
+      throw StoreError(.targetChanged, path: path)
+    }
+    guard let status else { return 0 }
     if options.createOnly { throw StoreError(.targetExists, path: path) }
     if status.kind != .regular { throw StoreError(.targetIsNotRegularFile, path: path) }
-    if options.hardLinks == .refuse && status.links > 1 {
+    guard status.links > 1 else { return 0 }
+    var backupLinks = 0
+    for generation in 1..<(options.backups + 1) {
+      let backup = BackupName.make(for: name, generation: generation)
+      let kept = try Target.status(of: backup, in: directory, path: path)
+      if let kept, kept.isSameFile(as: status) { backupLinks += 1 }
+    }
+    if options.hardLinks == .refuse && status.links > 1 + backupLinks {
       throw StoreError(.targetHasHardLinks, path: path)
     }
+    return backupLinks
   }
 
   /// A path's directory and last component; `nil` when that names no file.
@@ -105,7 +136,7 @@ struct Target: ~Copyable {
     !name.isEmpty && name != "." && name != ".."
   }
 
-  private static func open(
+  static func open(
     _ directory: String, fileSystem: FileSystem, path: String
   ) throws(StoreError) -> OpenDirectory {
     do throws(SystemCallError) {

@@ -4,6 +4,7 @@ internal import ReliabilityIO
 struct KeptMetadata {
   var ownerKept = true
   var attributesNotKept: [String] = []
+  var checksum = PublishOutcome.Checksum.notRequested
 }
 
 /// Before the sync, so that it covers metadata too, and after the content, because writing drops set-user-id.
@@ -15,6 +16,8 @@ extension TemporaryFile {
   /// The mode comes last: until then the file is private, and may be given attributes even if it will be read-only.
   func applyMetadata() throws(SystemCallError) -> KeptMetadata {
     var kept = KeptMetadata()
+    // First: a file of another owner or mode may take no more attributes.
+    if options.recordsChecksum { kept.checksum = recordChecksum() }
     guard let existing = target.existing else {
       if let mode = options.mode, mode != created.mode { try file.setMode(mode) }
       return kept
@@ -65,6 +68,20 @@ extension TemporaryFile {
     }
   }
 
+  /// Lets the file carry its checksum.
+  ///
+  /// Help, not content: where it fails, the save goes on and says so.
+  private func recordChecksum() -> PublishOutcome.Checksum {
+    do throws(SystemCallError) {
+      let crc = try contentChecksum()
+      let checksum = FileChecksum(crc: crc, size: size, modified: try file.status().modified)
+      try file.setAttribute(FileChecksum.attribute, checksum.record)
+      return .recorded
+    } catch {
+      return .notRecorded(error)
+    }
+  }
+
   /// Both at once where permitted, else the group alone: an owner may give a file to a group of theirs.
   private func keepOwner(
     of existing: FileStatus
@@ -106,7 +123,9 @@ extension TemporaryFile {
       let old = try target.directory.open(target.name, [.read, .noFollow, .nonBlocking])
       for name in try old.attributeNames() {
         let isList = name == Self.accessControlList
-        guard isList || (options.keepsAttributes && name.hasPrefix("user.")) else { continue }
+        // The old content's checksum is nothing to the new content.
+        let isKept = name.hasPrefix("user.") && name != FileChecksum.attribute
+        guard isList || (options.keepsAttributes && isKept) else { continue }
         do throws(SystemCallError) {
           let value = try old.attribute(name)
           if isList {

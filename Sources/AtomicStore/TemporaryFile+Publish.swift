@@ -5,13 +5,16 @@ extension TemporaryFile {
   ///
   /// On an error the temporary file is gone and the target is what it was. A failed sync is never repeated: the
   /// kernel may have dropped what it could not write and would report success.
-  mutating func publish() throws(StoreError) -> PublishOutcome {
+  ///
+  /// - Parameter rule: Whether the old content may become a backup, where the options ask for some.
+  mutating func publish(_ rule: BackupRule = .always) throws(StoreError) -> PublishOutcome {
     try requireTrusted()
     let kept: KeptMetadata
     do throws(SystemCallError) {
       kept = try applyMetadata()
     } catch {
-      throw abandon(.writing(error), error)
+      let isLease = error.number == .wouldBlock && error.call == "open"
+      throw abandon(isLease ? .targetIsLeased : .writing(error), error)
     }
     do throws(SystemCallError) {
       switch options.durability {
@@ -23,6 +26,8 @@ extension TemporaryFile {
       let code = StoreError.Code.writing(error)
       throw abandon(code == .callFailed ? .syncFailed : code, error)
     }
+    if options.ifUnchanged != nil { try refreshTarget() }
+    let backup = keepBackup(rule)
     let leftover: String?
     do throws(SystemCallError) {
       leftover = try giveName()
@@ -31,8 +36,10 @@ extension TemporaryFile {
     }
     return PublishOutcome(
       status: syncDirectory(), path: target.path, replacedExisting: target.existing != nil,
-      otherHardLinks: max(0, (target.existing?.links ?? 1) - 1), ownerKept: kept.ownerKept,
-      attributesNotKept: kept.attributesNotKept, leftover: leftover)
+      otherHardLinks: target.otherLinks, ownerKept: kept.ownerKept,
+      attributesNotKept: kept.attributesNotKept, backup: backup, checksum: kept.checksum,
+      version: options.needsVersion ? (try? file.status()).map(FileVersion.init) : nil,
+      leftover: leftover)
   }
 
   /// Renames the file to its target.
@@ -74,17 +81,28 @@ extension TemporaryFile {
     guard options.durability == .full else {
       return .publishedNotDurable(NotDurableReason(code: .notRequested, cause: nil))
     }
+    if let reason = target.newDirectoryNotSynced { return .publishedNotDurable(reason) }
     do throws(SystemCallError) {
       try target.directory.sync()
       return .durable
     } catch {
-      switch error.number {
-      case .invalidArgument, .notSupported, .notImplemented, .badDescriptor:
-        return .publishedNotDurable(
-          NotDurableReason(code: .directorySyncUnsupported, cause: error))
-      default:
-        return .publishedNotDurable(NotDurableReason(code: .directorySyncFailed, cause: error))
-      }
+      return .publishedNotDurable(NotDurableReason(directorySync: error))
     }
   }
+}
+
+extension NotDurableReason {
+  /// Tells a directory that can't be synced from one whose sync failed.
+  init(directorySync error: SystemCallError) {
+    switch error.number {
+    case .invalidArgument, .notSupported, .notImplemented, .badDescriptor:
+      self.init(code: .directorySyncUnsupported, cause: error)
+    default: self.init(code: .directorySyncFailed, cause: error)
+    }
+  }
+}
+
+extension AtomicFile.Options {
+  /// Whether the outcome says which version the new file is.
+  fileprivate var needsVersion: Bool { backups > 0 || recordsChecksum || ifUnchanged != nil }
 }

@@ -16,6 +16,8 @@ struct TemporaryFile: ~Copyable {
   private(set) var size: Int64 = 0
   /// Whether the name is in the directory and ours to remove.
   var isNamed = true
+  /// The checksum of what was appended; `nil` when it is not known without reading the file.
+  private var runningChecksum: CRC32C? = CRC32C()
   /// The error after which nothing in the file can be trusted.
   private var failure: StoreError?
 
@@ -88,6 +90,7 @@ struct TemporaryFile: ~Copyable {
     do throws(SystemCallError) {
       try file.writeAll(bytes, at: size)
       size += Int64(bytes.count)
+      if options.recordsChecksum { runningChecksum?.update(bytes) }
     } catch {
       let reason = StoreError(.writing(error), path: target.path, cause: error)
       // A part of the bytes may be there. Published, it would be content nobody wrote.
@@ -102,6 +105,7 @@ struct TemporaryFile: ~Copyable {
     precondition(newSize >= 0 && newSize <= size, "a file can only be cut to 0...size bytes")
     do throws(SystemCallError) {
       try file.truncate(to: newSize)
+      if newSize != size { runningChecksum = newSize == 0 ? CRC32C() : nil }
       size = newSize
     } catch {
       // How much is left is anyone's guess: ext4 for one shrinks the file before it frees the blocks, and fails then.
@@ -109,6 +113,23 @@ struct TemporaryFile: ~Copyable {
       failure = reason
       throw reason
     }
+  }
+
+  /// The checksum of the whole content.
+  func contentChecksum() throws(SystemCallError) -> UInt32 {
+    if let runningChecksum { return runningChecksum.value }
+    var checksum = CRC32C()
+    var offset: Int64 = 0
+    while offset < size {
+      let piece = try [UInt8](capacity: Int(min(size - offset, 1 << 20))) {
+        (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
+        try file.readAll(into: &buffer, at: offset)
+      }
+      if piece.isEmpty { throw SystemCallError(.inputOutput, call: "read", path: path) }
+      checksum.update(piece.span)
+      offset += Int64(piece.count)
+    }
+    return checksum.value
   }
 
   /// Reads what was appended, into the buffer's free capacity or up to the end.

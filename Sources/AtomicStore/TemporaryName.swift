@@ -14,7 +14,7 @@ enum TemporaryName {
   }
 
   /// As many whole characters of a name as fit.
-  private static func cut(_ base: String) -> Substring {
+  static func cut(_ base: String) -> Substring {
     guard base.utf8.count > maximumBase else { return base[...] }
     var end = base.utf8.index(base.startIndex, offsetBy: maximumBase)
     // A continuation byte is 0b10xxxxxx: step back to where a scalar begins.
