@@ -108,9 +108,3 @@ extension TemporaryFile {
     }
   }
 }
-
-extension FileStatus {
-  func isSameFile(as other: FileStatus) -> Bool {
-    device == other.device && inode == other.inode
-  }
-}

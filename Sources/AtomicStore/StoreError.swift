@@ -85,7 +85,9 @@ public struct StoreError: ClassifiedError, Hashable {
   /// `ErrorCategory.validation` for a path that can never work, else what the failed call says.
   public var category: ErrorCategory {
     switch code {
-    case .invalidPath, .closed: .validation
+    case .invalidPath, .closed, .invalidRecord, .recordTooLarge, .notALog, .newerFormat, .readOnly,
+      .stalePosition:
+      .validation
     default: cause?.category ?? .fileSystem
     }
   }
@@ -95,7 +97,7 @@ public struct StoreError: ClassifiedError, Hashable {
     switch code {
     case .syncFailed: .retryable()
     case .targetIsLeased: .retryable(after: .milliseconds(100))
-    case .targetIsMountPoint: .notRetryable
+    case .targetIsMountPoint, .appendUncertain: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }
   }
@@ -108,6 +110,7 @@ extension StoreError: CustomStringConvertible {
       switch code {
       case .notReadable: "was not read"
       case .writtenInPart: "was written in part"
+      case .appendUncertain: "may have been written"
       default: "was not written"
       }
     var text = "\(code.rawValue): \(path) \(effect)"
@@ -139,7 +142,8 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge: "\(path) can't be saved: it would exceed a size limit."
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
-    default: documentMessage ?? cause?.userMessage ?? "\(path) can't be saved."
+    default:
+      documentMessage ?? logMessage ?? cause?.userMessage ?? "\(path) can't be saved."
     }
   }
 
@@ -162,7 +166,7 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: documentActions ?? cause?.suggestedActions ?? []
+      default: documentActions ?? logActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions

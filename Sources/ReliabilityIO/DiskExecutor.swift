@@ -50,6 +50,26 @@ package final class DiskExecutor: Sendable {
     }
     return try job.takeResult()
   }
+
+  /// Starts a body of blocking calls on a disk thread and returns at once.
+  ///
+  /// For work that tells whoever waits for it by itself, possibly several tasks.
+  ///
+  /// - Parameter body: Finite disk calls.
+  package func start(_ body: @escaping @Sendable () -> Void) {
+    queue.enqueue(DetachedJob(body))
+  }
+}
+
+/// A job nobody waits for.
+///
+/// Unchecked: the body is written before the job is queued and taken by the one thread that runs it.
+private final class DetachedJob: Job, @unchecked Sendable {
+  private var body: (@Sendable () -> Void)?
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+  override func run() { body.take()?() }
 }
 
 /// A job whose body gives one typed result to one waiting task.
