@@ -86,7 +86,8 @@ public struct StoreError: ClassifiedError, Hashable {
   public var category: ErrorCategory {
     switch code {
     case .invalidPath, .closed, .invalidRecord, .recordTooLarge, .notALog, .newerFormat, .readOnly,
-      .stalePosition:
+      .stalePosition, .invalidLine, .reservedName, .conflictingChanges, .transactionTooLarge,
+      .invalidManifest:
       .validation
     default: cause?.category ?? .fileSystem
     }
@@ -143,7 +144,8 @@ extension StoreError: CustomStringConvertible {
     case .syncFailed: "\(path) can't be saved: the disk reported a failure."
     case .closed: "\(path) was finished before and takes no more content."
     default:
-      documentMessage ?? logMessage ?? cause?.userMessage ?? "\(path) can't be saved."
+      documentMessage ?? logMessage ?? transactionMessage ?? cause?.userMessage
+        ?? "\(path) can't be saved."
     }
   }
 
@@ -166,7 +168,8 @@ extension StoreError: CustomStringConvertible {
       case .notPermitted:
         ["Check the file's attributes (`lsattr`) and the directory's sticky bit."]
       case .closed: ["Start a new save."]
-      default: documentActions ?? logActions ?? cause?.suggestedActions ?? []
+      default:
+        documentActions ?? logActions ?? transactionActions ?? cause?.suggestedActions ?? []
       }
     if let leftover { actions.append("Remove the temporary file \(leftover).") }
     return actions
