@@ -16,9 +16,14 @@ struct Evidence: Sendable {
   /// A step is done, and a power cut may undo it.
   func published(_ step: Int) { System.append("published \(step)", to: file) }
 
-  /// A step failed.
-  func refused(_ step: Int, _ error: any Error) {
-    System.append("refused \(step) \(error)".split(separator: "\n").joined(separator: " "), to: file)
+  /// A step failed without effect.
+  func refused(_ step: Int, _ error: any Error) { failure("refused \(step) \(error)") }
+
+  /// A step failed, and its error says that it may have had its effect.
+  func unsure(_ step: Int, _ error: any Error) { failure("unsure \(step) \(error)") }
+
+  private func failure(_ text: String) {
+    System.append(text.split(separator: "\n").joined(separator: " "), to: file)
   }
 
   /// Something that must never be.
@@ -27,7 +32,7 @@ struct Evidence: Sendable {
 
 /// What the evidence says.
 struct History: Sendable {
-  enum Event: String { case begin, done, published, refused, violation }
+  enum Event: String { case begin, done, published, refused, unsure, violation }
   struct Entry {
     var event: Event
     var step: Int
@@ -53,7 +58,9 @@ struct History: Sendable {
   }
 
   /// The errors, as they were described.
-  var refusals: [String] { entries.filter { $0.event == .refused }.map(\.text) }
+  var refusals: [String] {
+    entries.filter { $0.event == .refused || $0.event == .unsure }.map(\.text)
+  }
 
   /// The steps whose result may be the state now, when each replaces the one before; 0 is the state at the start.
   ///
@@ -70,7 +77,7 @@ struct History: Sendable {
       case .done: allowed = [entry.step]
       case .published: if !powerWasCut { allowed = [entry.step] }
       case .refused: allowed.remove(entry.step)
-      case .violation: break
+      case .unsure, .violation: break
       }
     }
     return allowed

@@ -55,4 +55,6 @@ struct SaveWorkload: Workload {
     }
     return wrong
   }
+
+  func expects(_ name: String) -> Bool { name == "document" || name.hasPrefix("new-") }
 }

@@ -22,8 +22,10 @@ enum Worker {
     return await run(arguments) { place, workload in
       var wrong = history.entries.filter { $0.event == .violation }.map(\.text)
       wrong += try await workload.check(place, history, after: fault)
-      let names = await Orphans.remaining(in: place, after: fault)
-      wrong += names.map { "left behind: \($0)" }
+      wrong += await Orphans.remaining(in: place, after: fault).map { "left behind: \($0)" }
+      for name in Files.names(in: place.directory) where name != "lost+found" {
+        if !workload.expects(name) { wrong.append("unexpected file: \(name)") }
+      }
       return wrong
     }
   }

@@ -11,6 +11,9 @@ protocol Workload: Sendable {
   ///
   /// - Returns: What is wrong.
   func check(_ place: Place, _ history: History, after fault: Fault) async throws -> [String]
+
+  /// Whether a file may be there in the end.
+  func expects(_ name: String) -> Bool
 }
 
 /// Where a workload works.
@@ -34,7 +37,10 @@ enum Fault: String, Sendable {
 /// The workloads by name.
 enum Workloads {
   static let all: [(name: String, type: any Workload.Type)] = [
-    ("save", SaveWorkload.self)
+    ("save", SaveWorkload.self),
+    ("document", DocumentWorkload.self),
+    ("log", LogWorkload.self),
+    ("transaction", TransactionWorkload.self),
   ]
 
   static func named(_ name: String) -> any Workload {
