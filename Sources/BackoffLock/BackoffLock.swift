@@ -1,6 +1,19 @@
 public import ReliabilityIO
 
 /// One at a time, across tasks, threads and processes.
+///
+///     let lock = BackoffLock("data/urls.lock")
+///     try await lock.withLock { token in
+///       try await addURL(fencedBy: token)
+///     }
+///
+/// An advisory lock on a file: it excludes those who use it, in whatever program of this package, and the kernel gives it
+/// up when a process dies, however it dies. Waiters are served first in, first out, in the process and, where the
+/// system can, across processes too; a wait is bounded by the holds of those ahead. The guide <doc:BackoffLock> says what
+/// is promised and how it works.
+///
+/// Put the lock file beside the data, not on the data file: a save replaces that. It is made when it is missing and never
+/// removed. Instances with one path, and those whose paths lead to one file, share one queue; each keeps figures of its own.
 public final class BackoffLock: Sendable {
   /// Who may hold the lock together.
   public enum Mode: Hashable, Sendable {
@@ -10,100 +23,87 @@ public final class BackoffLock: Sendable {
     case shared
   }
 
-  /// How a lock waits and what it keeps.
-  public struct Configuration: Sendable {
-    /// How long to wait when the caller says nothing.
-    public var timeout: Duration = .seconds(30)
-
-    /// How long the process keeps a lock that nobody holds, so that its next holder needs no system call. Given up at
-    /// once when another process asks.
-    public var idleHold: Duration = .zero
-
-    /// What people are shown as the purpose of the lock.
-    public var label: String?
-
-    /// The defaults.
-    public init() {}
-  }
-
   /// The lock file.
   public let path: String
-  private let configuration: Configuration
+
+  /// How the lock waits and what it keeps.
+  public let configuration: Configuration
+
+  let meter = LockMeter()
   private let fileSystem: FileSystem
   private let clock: any TimeSource
+  private let registry: LockRegistry
+  private let mechanism: LockFile.Mechanism
+  private let current = Lock<LockCore?>(nil)
 
   /// Names a lock; touches nothing yet.
-  public init(
+  ///
+  /// - Parameters:
+  ///   - path: The lock file. Its directory must exist when the lock is first taken.
+  ///   - configuration: How it waits.
+  ///   - fileSystem: Where the file is.
+  ///   - clock: The source of time.
+  /// - Precondition: The configuration is valid; ``Configuration/validate()`` tells.
+  public convenience init(
     _ path: String, configuration: Configuration = Configuration(), fileSystem: FileSystem = .real,
     clock: any TimeSource = ContinuousClock()
   ) {
+    self.init(
+      path, configuration: configuration, fileSystem: fileSystem, clock: clock, registry: .shared,
+      usesWholeFiles: false)
+  }
+
+  /// For tests: another registry stands for another process, and whole files for another system.
+  package init(
+    _ path: String, configuration: Configuration = Configuration(), fileSystem: FileSystem = .real,
+    clock: any TimeSource = ContinuousClock(), registry: LockRegistry, usesWholeFiles: Bool = false
+  ) {
+    requireValid(configuration.validate)
     self.path = path
     self.configuration = configuration
     self.fileSystem = fileSystem
     self.clock = clock
+    self.registry = registry
+    mechanism = usesWholeFiles ? .files : .native
   }
 
-  /// Runs the body while holding the lock.
-  public nonisolated(nonsending) func withLock<R: ~Copyable>(
-    _ mode: Mode = .exclusive, timeout: Duration? = nil,
-    _ body: (FencingToken) async throws -> R
-  ) async throws -> R {
-    let hold = try await acquire(mode, timeout: timeout)
-    defer { release(hold) }
-    return try await body(hold.token)
-  }
+  var now: Duration { clock.now.sinceOrigin }
 }
 
-/// A lock that was taken and must be given back with `release`, once.
-package final class LockHold: Sendable {
-  package let token: FencingToken
-  private let file: Lock<OpenFile?>
-
-  init(token: FencingToken, file: consuming OpenFile) {
-    self.token = token
-    self.file = Lock(file)
-  }
-
-  func close() { file.withLock { $0 = nil } }
-}
+// MARK: - The file
 
 extension BackoffLock {
-  /// Takes the lock: for modules that hold it across threads of their own.
-  package nonisolated(nonsending) func acquire(
-    _ mode: Mode = .exclusive, timeout: Duration? = nil
-  ) async throws -> LockHold {
-    let start = clock.now
-    let end = start.saturatingAdvanced(by: timeout ?? configuration.timeout)
+  var openCore: LockCore? { current.withLock { $0 } }
+
+  func forget(_ core: LockCore) {
+    current.withLock { if $0 === core { $0 = nil } }
+  }
+
+  /// Opens the lock file, unless it is open; a disk call.
+  func open(creating: Bool = true) throws -> LockCore {
+    if let core = openCore { return core }
     do {
-      while true {
-        let file = try OpenFile(
-          path, [.read, .write, .create, .noFollow], mode: 0o666, fileSystem: fileSystem)
-        do throws(SystemCallError) {
-          try file.lock(mode == .exclusive ? .exclusive : .shared)
-          var counter = [UInt8](repeating: 0, count: 8)
-          let read = try [UInt8](capacity: 8) {
-            (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
-            try file.readAll(into: &buffer, at: 0)
-          }
-          var turn: UInt64 = 0
-          for byte in read { turn = turn << 8 | UInt64(byte) }
-          turn += 1
-          for i in 0..<8 { counter[i] = UInt8(truncatingIfNeeded: turn >> (56 - 8 * UInt64(i))) }
-          try file.writeAll(counter.span, at: 0)
-          return LockHold(token: FencingToken(epoch: 1, turn: turn << 16), file: file)
-        } catch {
-          if error.number != .wouldBlock { throw error }
-        }
-        if clock.now >= end {
-          throw LockTimeoutError(path: path, waited: start.duration(to: clock.now))
-        }
-        try await clock.wait(for: .milliseconds(1))
+      let file = try LockFile.open(path, mechanism, fileSystem, creating: creating)
+      if configuration.strategy == .queue && mechanism == .files {
+        let cause = SystemCallError(.notImplemented, call: "fcntl", path: path)
+        throw LockError(.unsupported, path: path, cause: cause)
       }
-    } catch let error as SystemCallError {
-      throw LockError(path: path, cause: error)
+      let core = registry.core(for: file, clock: clock)
+      current.withLock { $0 = core }
+      return core
+    } catch {
+      throw LockError(error, path: path)
     }
   }
 
-  /// Gives the lock back.
-  package func release(_ hold: LockHold) { hold.close() }
+  func tell(_ kind: Event.Kind, waited: Duration? = nil, cause: String? = nil) {
+    guard let observer = configuration.observer else { return }
+    observer(Event(kind: kind, path: path, waited: waited, cause: cause))
+  }
+
+  func schedule(_ alarm: LockAlarm, at end: Duration) {
+    clock.schedule(alarm, at: .init(sinceOrigin: end))
+  }
+
+  func cancel(_ alarm: LockAlarm) { clock.cancel(alarm) }
 }

@@ -1,0 +1,190 @@
+internal import ReliabilityIO
+
+/// One lock file in one process: carries out what the state machine decides.
+///
+/// System calls are made outside the lock around the state, by whoever got the action that asks for them.
+final class LockCore: Sendable {
+  typealias Machine = LockStateMachine<LockHold>
+
+  struct State: ~Copyable {
+    var machine = Machine()
+    /// `nil` once the core has ended, so that what the system holds for the file goes with the last call in it.
+    var file: LockFile?
+    /// The tasks and threads that hold the lock until they return.
+    var scopes: [UInt] = []
+    var blame = LockBlame()
+  }
+
+  let clock: any TimeSource
+  let state: Lock<State>
+  let thread = LockThread()
+  let registry: LockRegistry
+  let identity: LockFile.Identity
+  let isNetwork: Bool
+  let mechanism: LockFile.Mechanism
+
+  init(_ file: LockFile, registry: LockRegistry, clock: any TimeSource) {
+    self.clock = clock
+    identity = file.identity
+    isNetwork = file.isNetwork
+    mechanism = file.mechanism
+    self.registry = registry
+    state = Lock(State(file: file))
+  }
+
+  deinit { registry.forget(identity, nil) }
+
+  var now: Duration { clock.now.sinceOrigin }
+  var isRetired: Bool { state.withLock { $0.machine.isRetired } }
+  var file: LockFile? { state.withLock { $0.file } }
+  /// Whether this process has the system's lock.
+  var isHeld: Bool { state.withLock { $0.machine.isHeld } }
+
+  func read<R>(_ body: (borrowing State) -> R) -> R {
+    state.withLock { state in body(state) }
+  }
+}
+
+// MARK: - Events
+
+extension LockCore {
+  /// Asks for the lock; the hold has its outcome at once or later.
+  ///
+  /// - Returns: `false` when this core has ended and the file must be opened anew.
+  func request(_ hold: LockHold) throws -> Bool {
+    let now = self.now
+    var isHeldAlready = false
+    let step = transition { (state: inout State) -> Machine.Action? in
+      if hold.scope != 0 && state.scopes.contains(hold.scope) {
+        isHeldAlready = true
+        return nil
+      }
+      return state.machine.request(hold, hold.mode, now: now)
+    }
+    if isHeldAlready { throw LockError(.alreadyHeld, path: hold.lock.path) }
+    guard let step else { return false }
+    carryOut(step, for: hold)
+    return true
+  }
+
+  /// Ends a wait; nothing happens when it has ended already.
+  func leave(_ hold: LockHold, _ outcome: LockHold.Outcome) {
+    let now = self.now
+    let step = transition { $0.machine.leave(hold, now: now) }
+    guard let step else { return }
+    hold.settle(outcome)
+    carryOut(step)
+  }
+
+  func release(_ hold: LockHold, held: Duration) {
+    let now = self.now
+    let settings = hold.lock.configuration
+    let step = transition { (state: inout State) -> Machine.Action? in
+      if hold.scope != 0, let index = state.scopes.firstIndex(of: hold.scope) {
+        state.scopes.remove(at: index)
+      }
+      state.blame.record(held, settings.label, now: now)
+      return state.machine.release(hold.mode, idleHold: settings.idleHold, now: now)
+    }
+    if let step { carryOut(step) }
+  }
+
+  func idleEnded() {
+    let now = self.now
+    if let step = transition({ $0.machine.idleEnded(now: now) }) { carryOut(step) }
+  }
+
+  /// Makes the token of an exclusive hold higher than one from elsewhere; a disk call.
+  func raise(_ hold: LockHold, above token: FencingToken) throws {
+    guard let file else { return }
+    let turn = try file.raise(above: token, label: hold.lock.configuration.label, now: now)
+    hold.raise(state.withLock { $0.machine.raised(turn) })
+  }
+}
+
+// MARK: - Actions
+
+extension LockCore {
+  struct Step: Sendable {
+    var action: Machine.Action
+    var file: LockFile
+  }
+
+  func transition(_ body: (inout State) -> Machine.Action?) -> Step? {
+    state.withLock { (state) -> Step? in
+      guard let file = state.file, let action = body(&state) else { return nil }
+      for (hold, _) in action.granted where hold.scope != 0 { state.scopes.append(hold.scope) }
+      return Step(action: action, file: file)
+    }
+  }
+
+  /// Does what an action says, and what follows from it.
+  ///
+  /// - Parameters:
+  ///   - hold: The request whose thread this is and who may try to take the lock on it, without waiting.
+  ///   - isOwnThread: Whether this is the thread that may wait.
+  func carryOut(_ first: Step, for hold: LockHold? = nil, isOwnThread: Bool = false) {
+    var step = first
+    while true {
+      for (hold, token) in step.action.granted { hold.grant(token) }
+      step.action.granted = []
+      if step.action.next == .nothing { return }
+      if isNetwork && !isOwnThread {
+        // There every call may hang.
+        let step = step
+        if thread.run({ self.carryOut(step, isOwnThread: true) }) == 0 { return }
+      }
+      guard let next = perform(step, for: hold, isOwnThread: isOwnThread) else { return }
+      step = next
+    }
+  }
+
+  private func perform(_ step: Step, for hold: LockHold?, isOwnThread: Bool) -> Step? {
+    let file = step.file
+    switch step.action.next {
+    case .nothing:
+      return nil
+    case .acquire(let mode, let continuing):
+      guard let head = hold ?? state.withLock({ $0.machine.firstWaiting }) else {
+        return transition { $0.machine.abandoned(now: now) }
+      }
+      let settings = head.lock.configuration
+      var attempt = LockFile.Attempt(
+        strategy: settings.strategy.resolved(isNetwork: isNetwork, mechanism: mechanism),
+        mode: mode, continuing: continuing, label: settings.label)
+      if isOwnThread { return wait(attempt, file, PollingWait(head)) }
+      if hold == nil {
+        waitOnThread(attempt, file, head)
+        return nil
+      }
+      do {
+        let now = self.now
+        if let turn = try file.advance(&attempt, waits: false, now: now) {
+          return transition { $0.machine.acquired(mode, turn, now: now) }
+        }
+      } catch {
+        fail(error, file)
+        return nil
+      }
+      waitOnThread(attempt, file, head)
+      return nil
+    case .probe:
+      // When it can't be told, the safe answer is that somebody does.
+      let othersWait = (try? file.isAwaited()) ?? true
+      return transition { $0.machine.probed(othersWait: othersWait, now: now) }
+    case .giveUp:
+      do {
+        try file.leave()
+      } catch {
+        fail(error, file)
+        return nil
+      }
+      return transition { $0.machine.gaveUp(now: now) }
+    case .keepIdle(let end):
+      let alarm = LockAlarm { self.idleEnded() }
+      clock.schedule(alarm, at: .init(sinceOrigin: end))
+      return nil
+    }
+  }
+
+}

@@ -1,0 +1,185 @@
+internal import ReliabilityIO
+
+/// What is written under the main lock: whose turn it is, and who that is.
+extension LockFile {
+  /// Where the owner's line begins: its length, a checksum, the text.
+  static let ownerOffset = Int64(LockRecord.size)
+  /// Where the last place in the queue is kept: written behind the gate, not under the main lock.
+  static let placeOffset: Int64 = 512
+
+  /// How long a change of a file may go without showing in its time of change, which the kernel takes from a coarse
+  /// clock.
+  private static let coarseTime: Int64 = 20_000_000
+  /// How long the path is trusted to lead to the file while the file's metadata stay the same.
+  private static let trustTime = Duration.seconds(1)
+
+  /// Looks whether the path still leads here, and takes the next turn.
+  ///
+  /// - Returns: `nil` when the file must be synced first, and this thread must not wait for a disk.
+  func takeTurn(_ attempt: Attempt, mayBlock: Bool, now: Duration) throws -> Turn? {
+    let isUntouched = try attempt.strategy == .plain && isUntouched(now)
+    if !isUntouched { try checkPath(attempt.strategy, now) }
+    if !isUntouched || record == nil { record = try LockRecord(read(at: 0, count: LockRecord.size)) }
+    guard var record else { return nil }
+
+    let boot = LockingProcess.current.bootIdentifier
+    let isSettled = record.isDurable && record.bootIdentifier == boot
+    let isOwnTurn = isSettled && record.turn == ownTurn && attempt.continuing
+    if attempt.mode == .shared {
+      // Readers write nothing: several may be in here at once.
+      let epoch = isSettled ? record.epoch : record.epoch + 1
+      return Turn(epoch: epoch, number: record.turn, continues: isSettled && record.turn == ownTurn)
+    }
+    if isOwnTurn {
+      try refreshTime(now)
+      return Turn(epoch: record.epoch, number: record.turn, continues: true)
+    }
+    if !isSettled {
+      guard mayBlock else { return nil }
+      try beginEpoch(&record, boot)
+    }
+    previousOwner = mayBlock && record.turn > 0 ? try owner() : nil
+    record.turn += 1
+    record.since = .now
+    try write(record, label: attempt.label, now: now)
+    return Turn(epoch: record.epoch, number: record.turn)
+  }
+
+  /// Makes the next token higher than one that is known from elsewhere, under the main lock, and durable.
+  func raise(above token: FencingToken, label: String?, now: Duration) throws -> Turn {
+    var record = try LockRecord(read(at: 0, count: LockRecord.size))
+    if record.epoch < token.epoch {
+      record.epoch = token.epoch
+      record.turn = token.turn >> 16
+    } else if record.epoch == token.epoch {
+      record.turn = max(record.turn, token.turn >> 16)
+    }
+    record.turn += 1
+    record.since = .now
+    try write(record, label: label, now: now)
+    try file.sync(.full)
+    return Turn(epoch: record.epoch, number: record.turn)
+  }
+
+  /// Who wrote the owner's line last; `nil` when nobody did or it is being written.
+  func owner() throws -> LockOwner? {
+    let bytes = try read(at: 0, count: Int(Self.placeOffset))
+    guard bytes.count == Int(Self.placeOffset),
+      let record = try? LockRecord(Array(bytes[..<LockRecord.size]))
+    else { return nil }
+    let field = bytes[Int(Self.ownerOffset)...]
+    let count = Int(field[field.startIndex]) << 8 | Int(field[field.startIndex + 1])
+    guard count <= LockOwner.maximumBytes else { return nil }
+    let line = Array(field.dropFirst(8).prefix(count))
+    let checksum = field.dropFirst(4).prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+    guard checksum == CRC32C(line.span).value else { return nil }
+    return LockOwner(line: line, since: record.since)
+  }
+}
+
+// MARK: - The path
+
+extension LockFile {
+  /// Whether the file's own metadata prove that neither it nor its name has changed since the last look: one call
+  /// instead of two, and the cheaper one.
+  ///
+  /// A write, a rename, a link and an unlink of the file all set its time of change on the local file systems of Linux.
+  /// The time is trusted only once it lies so far back that a later change can't carry the same. What it does not show is
+  /// that a directory above was moved away, so the path is looked up again every second.
+  private func isUntouched(_ now: Duration) throws -> Bool {
+    guard let trust, now - trust.checked < Self.trustTime else { return false }
+    let status = try file.status()
+    return status.links > 0 && status.changed == trust.changed
+  }
+
+  private func checkPath(_ strategy: LockStrategy, _ now: Duration) throws {
+    trust = nil
+    guard let status = try pathStatus() else { throw Replaced() }
+    guard Identity(device: status.device, inode: status.inode) == identity else {
+      throw Replaced()
+    }
+    let mayTrust = strategy == .plain && !isNetwork && file.fileSystem.backend is RealFileSystem
+    let age = WallTime.now.nanosecondsSince1970 - status.changed
+    if mayTrust && age > Self.coarseTime { trust = Trust(changed: status.changed, checked: now) }
+  }
+}
+
+extension LockFile {
+  /// What is at the path, `nil` when nothing is.
+  private func pathStatus() throws(SystemCallError) -> FileStatus? {
+    do throws(SystemCallError) {
+      return try file.fileSystem.perform("fstatat", path) { backend throws(ErrorNumber) in
+        try backend.status(of: path, in: nil, followingLink: false)
+      }
+    } catch {
+      if error.number == .notFound || error.number == .staleHandle { return nil }
+      throw error
+    }
+  }
+}
+
+// MARK: - Writing
+
+extension LockFile {
+  /// Notes that the machine was started anew, durably: the counter itself is not synced, so that after a power cut it
+  /// may fall back, and the epoch must make up for it.
+  private func beginEpoch(_ record: inout LockRecord, _ boot: [UInt8]) throws {
+    // A flag that is set after the sync: an epoch whose sync failed is not taken for durable by the next one here, who
+    // writes all of it again before syncing again.
+    record.epoch += 1
+    record.bootIdentifier = boot
+    record.isDurable = false
+    try file.writeAll(record.encoded.span, at: 0)
+    try file.sync(.full)
+    let end = path.lastIndex(of: "/")
+    let directory = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    try syncDirectory(directory)
+    record.isDurable = true
+  }
+
+  /// The file's name must survive as well, or the next start of the machine would begin at the first epoch again.
+  private func syncDirectory(_ path: String) throws {
+    do throws(SystemCallError) {
+      try OpenDirectory(path, fileSystem: file.fileSystem).sync()
+    } catch {
+      // This file system has no such call, or the directory may not be read.
+      let unable: [ErrorNumber] = [.invalidArgument, .notSupported, .badDescriptor]
+      if !unable.contains(error.number) { throw error }
+    }
+  }
+
+  /// Record and owner in one write.
+  private func write(_ record: LockRecord, label: String?, now: Duration) throws {
+    let process = LockingProcess.current
+    let line = LockOwner(
+      processIdentifier: file.fileSystem.backend.processIdentifier,
+      processStart: process.startTime, processNamespace: process.processNamespace,
+      host: process.host, program: process.name, label: label, since: record.since
+    ).line
+    let checksum = CRC32C(line.span).value
+    var bytes = record.encoded
+    bytes += [UInt8(line.count >> 8), UInt8(line.count & 0xFF), 0, 0]
+    bytes += (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32($0))) }
+    bytes += line
+    bytes += [UInt8](repeating: 0, count: Int(Self.placeOffset) - bytes.count)
+    self.record = nil
+    ownTurn = nil
+    trust = nil
+    try file.writeAll(bytes.span, at: 0)
+    self.record = record
+    ownTurn = record.turn
+    lastLooked = now
+  }
+
+  /// Says that the present hold began now, at most once a second: a write would double the cost of a lock that nobody
+  /// contends for, and people are shown whole seconds.
+  private func refreshTime(_ now: Duration) throws {
+    guard var record, let lastLooked, now - lastLooked >= .seconds(1) else { return }
+    record.since = .now
+    trust = nil
+    self.record = nil
+    try file.writeAll(record.encoded.span, at: 0)
+    self.record = record
+    self.lastLooked = now
+  }
+}

@@ -1,0 +1,253 @@
+internal import ReliabilityIO
+
+/// An open lock file and the steps by which one process takes the lock in it.
+///
+/// Exclusion rests on the main lock alone, whatever the strategy, so processes with different ones exclude each other.
+/// The rest only decides who comes next.
+///
+/// Unchecked: the fields are used by one thread at a time, the one that was told by the state machine to take, probe or
+/// give up the system's lock.
+final class LockFile: @unchecked Sendable {
+  /// How the system locks here.
+  enum Mechanism: Hashable, Sendable {
+    /// Ranges of bytes, owned by the open file (`F_OFD_SETLK`): Linux.
+    case ranges
+    /// Whole files (`flock`), with a second file as the gate: elsewhere.
+    case files
+
+    static var native: Mechanism {
+      #if os(Linux)
+        .ranges
+      #else
+        .files
+      #endif
+    }
+  }
+
+  /// Which file it is, whatever its names.
+  struct Identity: Hashable, Sendable {
+    var device: UInt64
+    var inode: UInt64
+  }
+
+  let path: String
+  let identity: Identity
+  let mechanism: Mechanism
+  let isNetwork: Bool
+  let file: OpenFile
+
+  // What was last read from or written to the record, under the main lock.
+  var record: LockRecord?
+  var ownTurn: UInt64?
+  var lastLooked: Duration?
+  var trust: Trust?
+  /// Who had it before, where there was time to look.
+  var previousOwner: LockOwner?
+  private var gateFile: OpenFile?
+
+  /// When the file's metadata were last compared with those of its path, and what they were.
+  struct Trust {
+    var changed: Int64
+    var checked: Duration
+  }
+
+  private init(
+    _ file: consuming OpenFile, _ mechanism: Mechanism, _ identity: Identity, isNetwork: Bool
+  ) {
+    path = file.path
+    self.file = file
+    self.mechanism = mechanism
+    self.identity = identity
+    self.isNetwork = isNetwork
+  }
+}
+
+extension LockFile {
+  /// Opens a lock file, and makes it when there is none.
+  ///
+  /// It is never unlinked, and neither truncated nor written before the lock is held.
+  ///
+  /// - Parameter creating: Whether to make it when there is none.
+  static func open(
+    _ path: String, _ mechanism: Mechanism, _ fileSystem: FileSystem, creating: Bool = true
+  ) throws -> LockFile {
+    // Without waiting for a FIFO's other end, and without following a planted link.
+    var flags: OpenFlags = [.read, .write, .noFollow, .nonBlocking]
+    if creating { flags.insert(.create) }
+    var attempts = 0
+    while true {
+      attempts += 1
+      do {
+        let file = try OpenFile(path, flags, mode: 0o666, fileSystem: fileSystem)
+        let status = try file.status()
+        guard status.kind == .regular else { throw LockError(.notRegularFile, path: path) }
+        // Removed between the two calls: open the new one.
+        if status.links == 0 && attempts < 10 { continue }
+        let isNetwork = try isNetwork(file)
+        return LockFile(
+          file, mechanism, Identity(device: status.device, inode: status.inode),
+          isNetwork: isNetwork)
+      } catch let error as SystemCallError {
+        // Network file systems say so of a file that is just being made or replaced.
+        let mayPass = error.number == .notFound && creating || error.number == .staleHandle
+        if !mayPass || attempts >= 4 { throw error }
+      }
+    }
+  }
+
+  private static func isNetwork(_ file: borrowing OpenFile) throws(SystemCallError) -> Bool {
+    let (descriptor, path) = (file.descriptor, file.path)
+    do throws(SystemCallError) {
+      return try file.fileSystem.perform("fstatfs", path) { backend throws(ErrorNumber) in
+        try backend.kind(of: descriptor).isNetwork
+      }
+    } catch {
+      if error.number == .notImplemented || error.number == .notSupported { return false }
+      throw error
+    }
+  }
+}
+
+// MARK: - Single locks
+
+/// One of the locks that a lock file holds.
+enum LockByte: Hashable {
+  /// The lock itself.
+  case main
+  /// Held for a moment by whoever takes a place in the queue; with the gate strategy by the next in line.
+  case gate
+  /// Held shared by all who wait for the main lock without a place.
+  case waiting
+  /// A place in the queue, held from its taking until the main lock is held.
+  case place(UInt64)
+
+  /// Far beyond the contents, where no program that reads the file runs into a lock.
+  var offset: Int64 {
+    switch self {
+    case .main: 1 << 32
+    case .gate: 1 << 32 + 1
+    case .waiting: 1 << 32 + 2
+    case .place(let number): 1 << 40 + Int64(number & (1 << 60 - 1))
+    }
+  }
+}
+
+extension LockFile {
+  /// - Returns: Whether it was taken; with `waits` it always is.
+  func take(
+    _ byte: LockByte, _ operation: LockOperation, waits: Bool
+  ) throws(SystemCallError) -> Bool {
+    do throws(SystemCallError) {
+      switch mechanism {
+      case .ranges:
+        try lockRange(byte.offset..<(byte.offset + 1), operation, waits: waits)
+      case .files:
+        switch byte {
+        case .main: try Self.lock(file, operation, waits: waits)
+        case .gate: try lockGate(operation, waits: waits)
+        case .waiting, .place: return true
+        }
+      }
+      return true
+    } catch {
+      // POSIX allows both for a lock that is taken.
+      if error.number == .wouldBlock || error.number == .permissionDenied && !waits { return false }
+      throw error
+    }
+  }
+
+  func giveBack(_ byte: LockByte) throws {
+    _ = try take(byte, .unlock, waits: false)
+  }
+
+  /// Gives up whatever this process holds of the file, as far as the system lets it.
+  func giveUpEverything() {
+    switch mechanism {
+    case .ranges:
+      try? lockRange(LockByte.main.offset..<Int64.max, .unlock, waits: false)
+    case .files:
+      try? lockGate(.unlock, waits: false)
+      try? Self.lock(file, .unlock, waits: false)
+    }
+  }
+
+  /// Whether another process waits for the lock.
+  func isAwaited() throws -> Bool {
+    switch mechanism {
+    case .ranges:
+      return try isLocked(LockByte.gate.offset..<Int64.max, against: .exclusive)
+    case .files:
+      guard try take(.gate, .exclusive, waits: false) else { return true }
+      try giveBack(.gate)
+      return false
+    }
+  }
+
+  /// Whether somebody holds a place, or waits without one.
+  func hasQueue() throws -> Bool {
+    try isLocked(LockByte.waiting.offset..<Int64.max, against: .exclusive)
+  }
+
+  /// Whether another process holds the lock alone.
+  func isHeldAlone() throws -> Bool {
+    switch mechanism {
+    case .ranges:
+      let main = LockByte.main.offset
+      return try isLocked(main..<(main + 1), against: .shared)
+    case .files:
+      // To try it would be to take it.
+      return true
+    }
+  }
+
+  private func lockRange(
+    _ range: Range<Int64>, _ operation: LockOperation, waits: Bool
+  ) throws(SystemCallError) {
+    try file.fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
+      try backend.lockRange(file.descriptor, range, operation, waits: waits)
+    }
+  }
+
+  private func isLocked(
+    _ range: Range<Int64>, against operation: LockOperation
+  ) throws(SystemCallError) -> Bool {
+    try file.fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
+      try backend.isRangeLocked(file.descriptor, range, against: operation)
+    }
+  }
+
+  private static func lock(
+    _ file: borrowing OpenFile, _ operation: LockOperation, waits: Bool
+  ) throws(SystemCallError) {
+    if !waits { return try file.lock(operation) }
+    let (descriptor, path) = (file.descriptor, file.path)
+    try file.fileSystem.perform("flock", path) { backend throws(ErrorNumber) in
+      try backend.lockWaiting(descriptor, operation)
+    }
+  }
+
+  private func lockGate(_ operation: LockOperation, waits: Bool) throws(SystemCallError) {
+    if gateFile == nil {
+      if operation == .unlock { return }
+      gateFile = try OpenFile(
+        path + ".gate", [.read, .write, .create, .noFollow, .nonBlocking], mode: 0o666,
+        fileSystem: file.fileSystem)
+    }
+    try withGate { (gate) throws(SystemCallError) in
+      try Self.lock(gate, operation, waits: waits)
+    }
+  }
+
+  private func withGate(
+    _ body: (borrowing OpenFile) throws(SystemCallError) -> Void
+  ) throws(SystemCallError) {
+    guard let gate = gateFile.take() else { return }
+    do throws(SystemCallError) {
+      try body(gate)
+      gateFile = consume gate
+    } catch {
+      gateFile = consume gate
+      throw error
+    }
+  }
+}

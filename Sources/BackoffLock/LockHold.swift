@@ -1,0 +1,104 @@
+/// One request for a lock, from the asking to the giving back.
+///
+/// For modules that hold the lock across threads of their own: it must be given back with `release`, once.
+package final class LockHold: Sendable {
+  /// How a request ended, other than by waiting on.
+  enum Outcome {
+    case granted
+    case failed(any Error)
+    /// The lock file was replaced: ask again with the new one.
+    case restart
+    case cancelled, timedOut
+  }
+
+  private enum Phase {
+    case asking
+    case parked(Waker)
+    case settled(Outcome)
+  }
+
+  /// Who sleeps until there is an outcome.
+  enum Waker {
+    case task(CheckedContinuation<Void, Never>)
+    case thread(ThreadParker)
+
+    func wake() {
+      switch self {
+      case .task(let continuation): continuation.resume()
+      case .thread(let parker): parker.wake()
+      }
+    }
+  }
+
+  private struct State {
+    var phase = Phase.asking
+    var token = FencingToken(epoch: 0, turn: 0)
+    var isReleased = false
+    var retries = 0
+    var start = Duration.zero
+  }
+
+  package let mode: BackoffLock.Mode
+  let lock: BackoffLock
+  let core: LockCore
+  /// The task or thread that holds the lock until it returns, or 0 when the hold may wander.
+  let scope: UInt
+  private let state = Lock(State())
+
+  init(_ mode: BackoffLock.Mode, _ lock: BackoffLock, _ core: LockCore, scope: UInt) {
+    (self.mode, self.lock, self.core, self.scope) = (mode, lock, core, scope)
+  }
+
+  /// The number of this hold.
+  package var token: FencingToken { state.withLock { $0.token } }
+
+  /// How the request ended, `nil` while it waits.
+  var outcome: Outcome? {
+    state.withLock { state in if case .settled(let outcome) = state.phase { outcome } else { nil } }
+  }
+
+  func grant(_ token: FencingToken) { settle(.granted, token) }
+
+  func settle(_ outcome: Outcome, _ token: FencingToken? = nil) {
+    let waker: Waker? = state.withLock { state in
+      if let token { state.token = token }
+      defer { state.phase = .settled(outcome) }
+      if case .parked(let waker) = state.phase { return waker }
+      return nil
+    }
+    waker?.wake()
+  }
+
+  /// Puts somebody to sleep until there is an outcome, or wakes them at once when there is one.
+  func park(_ waker: Waker) {
+    let isSettled = state.withLock { state in
+      if case .settled = state.phase { return true }
+      state.phase = .parked(waker)
+      return false
+    }
+    if isSettled { waker.wake() }
+  }
+
+  func begin(at now: Duration) { state.withLock { $0.start = now } }
+
+  /// When the lock was given.
+  var start: Duration { state.withLock { $0.start } }
+
+  func countRetry() { state.withLock { $0.retries += 1 } }
+
+  var retries: Int { state.withLock { $0.retries } }
+
+  func raise(_ token: FencingToken) { state.withLock { $0.token = token } }
+
+  /// - Returns: Whether it was held until now.
+  func markReleased() -> Bool {
+    state.withLock { state in
+      defer { state.isReleased = true }
+      return !state.isReleased
+    }
+  }
+}
+
+extension LockHold: Equatable {
+  package static func == (lhs: LockHold, rhs: LockHold) -> Bool { lhs === rhs }
+}

@@ -1,0 +1,32 @@
+/// The locks of one process, by lock file: several ``BackoffLock``s of one file share one queue.
+///
+/// A test makes a second one to play another process: the system's locks belong to open files, not to processes.
+package final class LockRegistry: Sendable {
+  package static let shared = LockRegistry()
+
+  private struct Entry {
+    weak var core: LockCore?
+  }
+
+  private let entries = Lock<[LockFile.Identity: Entry]>([:])
+
+  package init() {}
+
+  /// The core of an open lock file: the one that is there already, or a new one around this file.
+  func core(for file: LockFile, clock: any TimeSource) -> LockCore {
+    entries.withLock { entries in
+      if let core = entries[file.identity]?.core, !core.isRetired { return core }
+      let core = LockCore(file, registry: self, clock: clock)
+      entries[file.identity] = Entry(core: core)
+      return core
+    }
+  }
+
+  /// Forgets a core that has ended, unless another took its place.
+  func forget(_ identity: LockFile.Identity, _ core: LockCore?) {
+    entries.withLock { entries in
+      let found = entries[identity]?.core
+      if found == nil || found === core { entries[identity] = nil }
+    }
+  }
+}

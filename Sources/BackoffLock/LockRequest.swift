@@ -1,0 +1,118 @@
+internal import CReliability
+internal import ReliabilityIO
+
+/// One call that wants the lock: its limits, and what becomes of the answer.
+struct LockRequest {
+  let lock: BackoffLock
+  let mode: BackoffLock.Mode
+  let start: Duration
+  let end: Duration
+  let scope: UInt
+
+  /// - Throws: What makes asking pointless: a cancelled task, a passed deadline, a forked process.
+  init(
+    _ lock: BackoffLock, _ mode: BackoffLock.Mode, timeout: Duration?, isScoped: Bool
+  ) throws {
+    if Task.isCancelled { throw CancellationError() }
+    if ForkWatch.isCopy { throw LockError(.forked, path: lock.path) }
+    self.lock = lock
+    self.mode = mode
+    start = lock.now
+    let wanted = start.saturatingAdd(timeout ?? lock.configuration.timeout)
+    end = Deadline.earliest(wanted)
+    scope = isScoped ? Self.currentScope : 0
+    lock.meter.countAttempt()
+    if end < start {
+      lock.meter.countTimeout()
+      throw LockTimeoutError(path: lock.path, waited: .zero)
+    }
+  }
+
+  /// The task, or outside of tasks the thread, as a number that no other has while this one runs.
+  private static var currentScope: UInt {
+    unsafe withUnsafeCurrentTask { task in
+      // Tasks are objects, so their addresses are even.
+      guard let task = unsafe task else { return UInt(creliability_stripe()) << 1 | 1 }
+      return unsafe unsafeBitCast(task, to: UInt.self)
+    }
+  }
+
+  /// Puts the request; the hold has its outcome, or waits.
+  ///
+  /// - Returns: `nil` when the lock file must be opened anew.
+  func put(to core: LockCore) throws -> LockHold? {
+    let hold = LockHold(mode, lock, core, scope: scope)
+    guard try core.request(hold) else {
+      lock.forget(core)
+      return nil
+    }
+    return hold
+  }
+
+  /// Limits the wait of a hold: by an alarm, or at once when there is no time.
+  ///
+  /// Even then it may be given the lock, by somebody who was about to.
+  func limit(_ hold: LockHold) -> LockAlarm? {
+    guard end > lock.now else {
+      hold.core.leave(hold, .timedOut)
+      return nil
+    }
+    let alarm = LockAlarm { hold.core.leave(hold, .timedOut) }
+    lock.schedule(alarm, at: end)
+    return alarm
+  }
+
+  /// Looks at the outcome.
+  ///
+  /// - Returns: The hold, `nil` when the lock file must be opened anew.
+  func finish(_ hold: LockHold, waited: Bool) throws -> LockHold? {
+    guard let outcome = hold.outcome else { preconditionFailure("a request ended without outcome") }
+    switch outcome {
+    case .granted:
+      if waited && Task.isCancelled {
+        hold.core.release(hold, held: .zero)
+        lock.meter.countCancellation()
+        throw CancellationError()
+      }
+      let now = lock.now
+      hold.begin(at: now)
+      lock.meter.recordWait(now - start)
+      if waited && now - start >= lock.configuration.longWait {
+        lock.tell(
+          .longWait, waited: now - start, cause: hold.core.read { $0.blame.cause(since: start) })
+      }
+      return hold
+    case .failed(let error):
+      lock.meter.countFailure()
+      throw LockError(error, path: lock.path)
+    case .restart:
+      lock.forget(hold.core)
+      return nil
+    case .cancelled:
+      lock.meter.countCancellation()
+      throw CancellationError()
+    case .timedOut:
+      let error = timeoutError(hold)
+      lock.meter.countTimeout()
+      lock.tell(
+        .timeout, waited: error.waited, cause: error.owner.map { "held by \($0)" })
+      throw error
+    }
+  }
+
+  private func timeoutError(_ hold: LockHold) -> LockTimeoutError {
+    // One read of a page that is in memory; on a network file system it would be a call that may hang.
+    let owner = hold.core.isNetwork ? nil : (try? hold.core.owner()) ?? nil
+    return LockTimeoutError(
+      path: lock.path, waited: lock.now - start, owner: owner, retries: hold.retries)
+  }
+}
+
+extension LockCore {
+  /// Who holds the lock alone, in whatever process; a disk call.
+  func owner() throws -> LockOwner? {
+    guard let file else { return nil }
+    guard try isHeld || file.isHeldAlone() else { return nil }
+    return try file.owner()
+  }
+}
