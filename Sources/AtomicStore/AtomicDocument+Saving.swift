@@ -83,7 +83,8 @@ extension AtomicDocument {
   public nonisolated(nonsending) func remove(timeout: Duration? = nil) async throws {
     let exists = try await file.run { file throws(StoreError) in
       let found = try file.inspect(reads: false)
-      return try found.version != nil || file.hasBackup(of: found.path)
+      let hasBackup = try file.hasBackup(of: found.path)
+      return hasBackup || found.version != nil
     }
     guard exists else { return }
     let (hold, _) = try await file.begin(

@@ -12,6 +12,9 @@ final class TurnQueue: Sendable {
 
   private let state = Lock(State())
 
+  /// How many wait.
+  var waitingCount: Int { state.withLock { $0.waiting.count - $0.next } }
+
   /// Returns when it is the caller's turn.
   ///
   /// Followed by ``give()``, once.

@@ -23,11 +23,16 @@ final class FaultyFileSystem: FileSystemBackend {
     var open: Set<Int32> = []
     var faultsMet = 0
     var lastSyncWorked = false
+    var end: Int64 = 0
+    var largestWrite = 0
   }
 
   private let real = RealFileSystem()
   private let fault: Fault
   private let writeLimit: Int?
+  private let discardsContent: Bool
+  private let mountPoint: String?
+  private let failingCopies: Bool
   private let random: (@Sendable (Int) -> UInt64)?
   private let before: (@Sendable (String) -> Void)?
   private let state = Lock(State())
@@ -36,14 +41,21 @@ final class FaultyFileSystem: FileSystemBackend {
   /// - Parameters:
   ///   - fault: What fails.
   ///   - writeLimit: The most bytes one write or read takes; 0 makes writes answer 0.
+  ///   - discardsContent: Whether writes only move on, so that a file of any size costs nothing.
+  ///   - mountPoint: The name of a file that is a mount point: nothing can be renamed over it.
+  ///   - failingCopies: Whether no new file can be made under a temporary name.
   ///   - random: The random bits of the n-th temporary name, from 0.
   ///   - before: Called with a call's name before it is made.
   init(
-    _ fault: Fault = .none, writeLimit: Int? = nil,
+    _ fault: Fault = .none, writeLimit: Int? = nil, discardsContent: Bool = false,
+    mountPoint: String? = nil, failingCopies: Bool = false,
     random: (@Sendable (Int) -> UInt64)? = nil, before: (@Sendable (String) -> Void)? = nil
   ) {
     self.fault = fault
     self.writeLimit = writeLimit
+    self.discardsContent = discardsContent
+    self.mountPoint = mountPoint
+    self.failingCopies = failingCopies
     self.random = random
     self.before = before
   }
@@ -52,6 +64,11 @@ final class FaultyFileSystem: FileSystemBackend {
   var calls: [String] { state.withLock { $0.calls } }
   var openDescriptors: Int { state.withLock { $0.open.count } }
   var faultsMet: Int { state.withLock { $0.faultsMet } }
+
+  /// How many bytes were discarded, each right behind the one before.
+  var discarded: Int64 { state.withLock { $0.end } }
+  /// The most bytes that one call was asked to write.
+  var largestWrite: Int { state.withLock { $0.largestWrite } }
 
   /// Whether the sync after the rename worked: the one that makes a save durable.
   var lastDirectorySyncWorked: Bool { state.withLock { $0.lastSyncWorked } }
@@ -85,6 +102,7 @@ final class FaultyFileSystem: FileSystemBackend {
     _ name: String, in directory: Descriptor?, _ flags: OpenFlags, mode: FileMode
   ) throws(ErrorNumber) -> Descriptor {
     try count(flags.contains(.directory) ? "opendir" : flags.contains(.create) ? "create" : "open")
+    if failingCopies && flags.contains(.create) && name.hasSuffix(".rtmp") { throw .noSpace }
     return opened(try real.open(name, in: directory, flags, mode: mode))
   }
 
@@ -120,6 +138,14 @@ final class FaultyFileSystem: FileSystemBackend {
     _ file: Descriptor, _ bytes: Span<UInt8>, at offset: Int64?
   ) throws(ErrorNumber) -> Int {
     try count("write")
+    if discardsContent {
+      let taken = min(writeLimit ?? bytes.count, bytes.count)
+      state.withLock { state in
+        if offset == state.end { state.end += Int64(taken) }
+        state.largestWrite = max(state.largestWrite, bytes.count)
+      }
+      return taken
+    }
     if let writeLimit {
       if writeLimit == 0 { return 0 }
       return try real.write(file, bytes.extracting(first: min(writeLimit, bytes.count)), at: offset)
@@ -223,6 +249,7 @@ final class FaultyFileSystem: FileSystemBackend {
   ) throws(ErrorNumber) {
     state.withLock { $0.lastSyncWorked = false }
     try count(rule == .replace ? "rename" : "renameat2")
+    if newName == mountPoint { throw .busy }
     try real.rename(name, in: directory, to: newName, in: newDirectory, rule)
   }
 

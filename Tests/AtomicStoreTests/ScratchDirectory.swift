@@ -72,3 +72,8 @@ final class ScratchDirectory: Sendable {
 }
 
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+/// Whether tests that write gigabytes were asked for.
+enum LargeFiles {
+  static var areWanted: Bool { unsafe getenv("RELIABILITY_LARGE_FILES") != nil }
+}

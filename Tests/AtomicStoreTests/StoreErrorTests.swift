@@ -6,7 +6,7 @@ import Testing
     .invalidPath, .targetExists, .targetIsSymbolicLink, .tooManySymbolicLinks,
     .targetIsNotRegularFile, .targetHasHardLinks, .targetIsMountPoint, .directoryMissing,
     .directoryNotWritable, .notPermitted, .outOfSpace, .fileTooLarge, .syncFailed, .callFailed,
-    .closed,
+    .closed, .targetChanged, .targetIsLeased, .notReadable, .backupFailed, .writtenInPart,
   ]
   static let causes: [SystemCallError?] = [
     nil, SystemCallError(.noSpace, call: "write", path: "/d/.a.rtmp"),
