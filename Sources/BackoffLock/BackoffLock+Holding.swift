@@ -49,6 +49,7 @@ extension BackoffLock {
   /// - Returns: What the body returns.
   /// - Throws: ``LockTimeoutError``; ``LockError`` when the lock can't be used; what the body throws.
   @available(*, noasync, message: "This blocks its thread; await the asynchronous form.")
+  @_disfavoredOverload
   public func withLock<R: ~Copyable>(
     _ mode: Mode = .exclusive, timeout: Duration? = nil, _ body: (FencingToken) throws -> R
   ) throws -> R {
@@ -66,6 +67,7 @@ extension BackoffLock {
   /// - Returns: What the body returns.
   /// - Throws: ``LockTimeoutError``; ``LockError`` when the lock can't be used; what the body throws.
   @available(*, noasync, message: "This blocks its thread; await the asynchronous form.")
+  @_disfavoredOverload
   public func withLock<R: ~Copyable>(
     _ mode: Mode = .exclusive, deadline: Deadline, _ body: (FencingToken) throws -> R
   ) throws -> R {
