@@ -9,7 +9,7 @@ struct Target: ~Copyable {
   /// What is there now; `nil` when nothing is.
   var existing: FileStatus?
   /// How many of its names are its own backups.
-  private(set) var backupLinks: Int
+  private(set) var backupLinks = 0
   /// Why a directory that was made on the way is not durable.
   let newDirectoryNotSynced: NotDurableReason?
 

@@ -250,7 +250,7 @@ extension TransactionStore {
   ) async throws -> LockHold {
     do {
       return try await lock.acquire()
-    } catch let error as LockError where error.cause.number == .notFound {
+    } catch let error as LockError where error.cause?.number == .notFound {
       throw StoreError(.directoryMissing, path: directory, cause: error.cause)
     }
   }

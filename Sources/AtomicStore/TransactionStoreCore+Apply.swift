@@ -140,6 +140,7 @@ extension Target {
     self.name = name
     self.path = path
     self.existing = existing
+    newDirectoryNotSynced = nil
   }
 }
 
