@@ -13,6 +13,10 @@
     case "save": status = await Saver.save(arguments)
     case "sweep": status = await Saver.sweep(arguments)
     case "read-saves": status = Saver.read(arguments)
+    case "kill-store": status = await StoreLab.run(arguments)
+    case "change": status = await StoreWorker.run(arguments)
+    case "full-disk": status = SpaceLab.fullDisk(arguments)
+    case "file-limit": status = SpaceLab.fileLimit(arguments)
     case "inject": status = InjectionLab.run(arguments)
     #if os(Linux)
       case "power":

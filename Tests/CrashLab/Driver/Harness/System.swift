@@ -67,9 +67,10 @@ enum System {
     return file
   }
 
-  static func append(_ line: String, to file: Int32) {
-    var text = line
-    text.append("\n")
+  static func append(_ line: String, to file: Int32) { appendRaw(line + "\n", to: file) }
+
+  static func appendRaw(_ text: String, to file: Int32) {
+    var text = text
     let count = text.utf8.count
     let written = text.withUTF8 { unsafe write(file, $0.baseAddress, $0.count) }
     if written != count { fail("the lab can't write its own record of what happened") }
