@@ -12,6 +12,8 @@ struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + ErrorReportBenchmarks.all + StoreBenchmarks.all + MetricsBenchmarks.all
+    + TransactionBenchmarks.all
+    + LockBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.
@@ -24,6 +26,10 @@ struct Program {
 
   private static func run(arguments: [String]) async -> Int32 {
     do {
+      if arguments.first == LockWorker.argument {
+        try await LockWorker(Array(arguments.dropFirst())).run()
+        return 0
+      }
       let options = try Options(arguments)
       SelfCheck.run()
       if options.showsHelp {

@@ -31,6 +31,30 @@ enum RawFile {
   }
 }
 
+/// A file that is appended to durably, with nothing but the system calls: write, fdatasync.
+final class RawAppend: Sendable {
+  private let file: Int32
+
+  init(_ path: String) throws {
+    file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    try RawFile.check(file)
+  }
+
+  deinit { _ = close(file) }
+
+  func append(_ bytes: [UInt8]) throws {
+    let written = unsafe bytes.withUnsafeBytes { bytes in
+      unsafe write(file, bytes.baseAddress, bytes.count)
+    }
+    try RawFile.check(written == bytes.count ? 0 : -1)
+    #if canImport(Darwin)
+      try RawFile.check(fcntl(file, F_FULLFSYNC))
+    #else
+      try RawFile.check(fdatasync(file))
+    #endif
+  }
+}
+
 /// The error number of a system call that failed.
 struct RawFileError: Error {
   var code: Int32

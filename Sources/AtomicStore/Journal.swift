@@ -11,7 +11,6 @@ struct Journal: ~Copyable {
   private(set) var header: JournalHeader
   /// Behind the last record, counted from the first.
   private(set) var end = 0
-  private var lastRecord = 0
   private(set) var lastTransaction: UInt64
   /// The highest token whose holder has written.
   private(set) var token: FencingToken
@@ -45,12 +44,10 @@ struct Journal: ~Copyable {
       content.raw(copy)
       content.pad(toMultipleOf: JournalHeader.stride)
     }
-    var last = 0
     for record in records {
       guard let bytes = record.encoded(salt: salt) else {
         throw StoreError(.transactionTooLarge, path: path)
       }
-      last = content.content.count - JournalHeader.area
       content.raw(bytes)
     }
     let end = content.content.count - JournalHeader.area
@@ -62,7 +59,6 @@ struct Journal: ~Copyable {
     self.header = header
     self.token = token
     self.end = end
-    lastRecord = last
     self.lastTransaction = records.last?.transaction ?? lastTransaction
   }
 
@@ -214,7 +210,6 @@ extension Journal {
 
   private mutating func note(_ scan: JournalScan) {
     guard let last = scan.records.last else { return }
-    lastRecord = end + scan.lastRecord
     end += scan.size
     lastTransaction = last.transaction
     token = max(token, scan.records.map(\.token).max() ?? token)
@@ -238,19 +233,9 @@ extension Journal {
 
   /// Counts a record that was written and synced.
   mutating func note(_ record: JournalRecord, size: Int) {
-    lastRecord = end
     end += size
     lastTransaction = record.transaction
     token = max(token, record.token)
-  }
-
-  /// Makes sure that the last record is durable, which whoever wrote it may not have lived to see.
-  ///
-  /// It is written again first. If its sync failed once, the kernel believes that it is on the disk.
-  mutating func resyncLastRecord() throws(StoreError) {
-    guard end > 0 else { return }
-    try write(read(from: lastRecord, count: end - lastRecord), at: lastRecord)
-    try sync()
   }
 
   /// Tells other processes that everything up to the last record has been applied.
@@ -277,7 +262,6 @@ extension Journal {
     header = new
     token = new.token
     end = 0
-    lastRecord = 0
   }
 
   private func offset(_ position: Int) -> Int64 { Int64(JournalHeader.area + position) }

@@ -125,5 +125,7 @@ struct AppliedMark: Hashable, Sendable {
     return out.content
   }
 
-  func isAt(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.prefix(AppliedMark.size).elementsEqual(encoded) }
+  func isAt(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.prefix(AppliedMark.size).elementsEqual(encoded)
+  }
 }

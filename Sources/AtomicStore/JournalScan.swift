@@ -5,8 +5,6 @@ struct JournalScan: Hashable, Sendable {
   var records: [JournalRecord] = []
   /// How many bytes they take.
   var size = 0
-  /// Where the last record begins.
-  var lastRecord = 0
   /// Whether whoever wrote the last record has also applied it.
   var isMarkedApplied = false
 
@@ -37,7 +35,6 @@ struct JournalScan: Hashable, Sendable {
       case .record(let record, let length) where record.transaction == last &+ 1:
         records.append(record)
         last = record.transaction
-        lastRecord = size
         size = min(size + length, bytes.count)
       case .unknown: throw .unknownRecord
       default: break reading
@@ -75,16 +72,23 @@ struct JournalScan: Hashable, Sendable {
 /// What a later replacement or removal of the same file has overtaken is left out: its file may be gone, and to make
 /// it again could only harm.
 struct RecoveryPlan: Hashable, Sendable {
+  struct Step: Hashable, Sendable {
+    var operation: JournalOperation
+    /// The start of the machine in which it was committed.
+    var machineEpoch: UInt32
+  }
+
   /// In the order of the journal.
-  var operations: [JournalOperation] = []
+  var steps: [Step] = []
 
   init(_ records: [JournalRecord]) {
     var overtaken: Set<String> = []
-    for operation in records.reversed().lazy.flatMap({ $0.operations.reversed() })
-    where !overtaken.contains(operation.path) {
-      operations.append(operation)
-      if operation.isWhole { overtaken.insert(operation.path) }
+    for record in records.reversed() {
+      for operation in record.operations.reversed() where !overtaken.contains(operation.path) {
+        steps.append(Step(operation: operation, machineEpoch: record.token.epoch))
+        if operation.isWhole { overtaken.insert(operation.path) }
+      }
     }
-    operations.reverse()
+    steps.reverse()
   }
 }

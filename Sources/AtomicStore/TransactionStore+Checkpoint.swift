@@ -77,7 +77,8 @@ extension TransactionStore {
   func scheduleIdleCheckpoint() {
     guard let delay = configuration.idleCheckpoint else { return }
     let instant = clock.now.saturatingAdvanced(by: delay)
-    let alarm: IdleAlarm? = idle.withLock { idle in idle.committed(until: instant.sinceOrigin, self) }
+    let alarm: IdleAlarm? = idle.withLock { idle in idle.committed(until: instant.sinceOrigin, self)
+    }
     if let alarm { clock.schedule(alarm, at: instant) }
   }
 
@@ -88,7 +89,8 @@ extension TransactionStore {
     switch next {
     case .nothing: break
     case .checkpoint: Task { try? await self.checkpoint() }
-    case .wait(let alarm, let end): clock.schedule(alarm, at: ContinuousClock.Instant(sinceOrigin: end))
+    case .wait(let alarm, let end):
+      clock.schedule(alarm, at: ContinuousClock.Instant(sinceOrigin: end))
     }
   }
 }

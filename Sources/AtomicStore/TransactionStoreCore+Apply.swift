@@ -6,7 +6,7 @@ extension TransactionStoreCore {
   ///
   /// Not with `O_APPEND`: a second time must not add them twice.
   mutating func append(
-    _ bytes: [UInt8], to path: String, inode: UInt64, at base: Int64
+    _ bytes: [UInt8], to path: String, inode: UInt64, at base: Int64, mayBeTorn: Bool
   ) throws(StoreError) -> UInt64 {
     let full = files.path(of: path)
     let file: TransactionStoreFiles.File
@@ -14,7 +14,10 @@ extension TransactionStoreCore {
       if inode != 0 && status.inode != inode { throw StoreError(.externallyReplaced, path: full) }
       file = try files.file(path, inode: status.inode)
       if status.size < base { throw StoreError(.externallyTruncated, path: full) }
-      if status.size > base, try !mayHold(bytes, file, at: base, size: status.size, full) {
+      // After a restart of the machine anything may be there: a write that was cut off leaves garbage.
+      if !mayBeTorn, status.size > base,
+        try !mayHold(bytes, file, at: base, size: status.size, full)
+      {
         throw StoreError(.externallyOverwritten, path: full)
       }
     } else {

@@ -37,6 +37,7 @@ extension TransactionStoreCore {
       throw error
     }
     journal.note(record, size: bytes.count)
+    isLastRecordDurable = true
     return finish(record, token: token)
   }
 
@@ -71,7 +72,7 @@ extension TransactionStoreCore {
       abandon()
       throw StoreError(.outcomeUnknown, path: journal.path, cause: error.cause)
     }
-    try replaceJournal(with: committed)
+    try replaceJournal(with: committed, after: last)
     if problem == nil { journal.markApplied() }
   }
 

@@ -3,7 +3,9 @@ internal import ReliabilityIO
 
 extension TransactionStoreCore {
   /// Applies what is committed but not applied, and syncs everything.
-  mutating func recover(_ rule: TransactionStore.RecoveryRule, token: FencingToken) throws(StoreError) {
+  mutating func recover(_ rule: TransactionStore.RecoveryRule, token: FencingToken)
+    throws(StoreError)
+  {
     try refresh(token)
     do throws(StoreError) {
       try settle()
@@ -32,12 +34,14 @@ extension TransactionStoreCore {
         }
         var end: AppendEnd
         if let known = ends[path] { end = known } else { end = try appendEnd(of: path) }
-        let fits = try bytesFit(operation)
+        let mayBeTorn = records[index].token.epoch < machineEpoch
+        let fits = mayBeTorn ? true : try bytesFit(operation)
         records[index].operations[position] = end.place(operation, fits: fits)
         ends[path] = end
       }
     }
-    try replaceJournal(with: records)
+    try replaceJournal(with: records, orElseRefuse: false)
+    isLastRecordDurable = true
     problem = StoreError(.callFailed, path: journal.path)
     files.forget()
     try settle()

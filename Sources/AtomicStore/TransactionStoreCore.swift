@@ -1,7 +1,9 @@
 internal import BackoffLock
 internal import ReliabilityIO
 
-/// A store's work below the lock: journal, files, and what has been applied. All calls block.
+/// The work of a store below the lock: journal, files, and what has been applied.
+///
+/// All calls block.
 ///
 /// Whoever calls holds the store's lock and hands over its token, which says whether anybody else had it since the
 /// last call.
@@ -16,7 +18,11 @@ struct TransactionStoreCore: ~Copyable {
   private var distrustsFiles = false
   /// Whether nothing is known any more; only a new store can find out.
   private var isBroken = false
+  /// Whether the last record is known to be on the medium, not only in the kernel's memory.
+  var isLastRecordDurable = true
   private var lastToken: FencingToken?
+  /// Which start of the machine this is.
+  private(set) var machineEpoch: UInt32
   private let options: Options
 
   struct Options: Sendable {
@@ -45,7 +51,9 @@ struct TransactionStoreCore: ~Copyable {
     var core = TransactionStoreCore(files: files, journal: found, token: token, options: options)
     let scan = try core.journal.scan()
     try core.check(token)
-    if !scan.records.isEmpty {
+    if let last = scan.records.last {
+      // What is read after a restart of the machine is on the medium.
+      core.isLastRecordDurable = scan.isMarkedApplied || last.token.epoch < token.epoch
       do throws(StoreError) {
         try core.redo()
         try core.checkpoint(token)
@@ -64,6 +72,7 @@ struct TransactionStoreCore: ~Copyable {
     self.journal = journal
     self.options = options
     lastToken = token
+    machineEpoch = token.epoch
   }
 
   private static func openDirectory(
@@ -119,8 +128,10 @@ extension TransactionStoreCore {
         note(scan)
         if scan.isMarkedApplied {
           problem = nil
+          isLastRecordDurable = true
         } else if journal.lastTransaction > known {
           problem = TransactionStoreCore.stoppedHalfway(path)
+          isLastRecordDurable = false
         }
       }
     }
@@ -133,9 +144,8 @@ extension TransactionStoreCore {
     distrustsFiles = false
     let scan = try journal.scan()
     note(scan)
-    problem =
-      scan.isMarkedApplied || scan.records.isEmpty
-      ? nil : TransactionStoreCore.stoppedHalfway(journal.path)
+    isLastRecordDurable = scan.isMarkedApplied || scan.records.isEmpty
+    problem = isLastRecordDurable ? nil : TransactionStoreCore.stoppedHalfway(journal.path)
   }
 
   private mutating func note(_ scan: JournalScan) {
@@ -163,32 +173,37 @@ extension TransactionStoreCore {
   /// Makes every change of the journal again.
   private mutating func redo() throws(StoreError) {
     let scan = try journal.scan()
-    if !scan.records.isEmpty {
-      // The last record may be in memory only: its writer was stopped before its sync. Nothing of it may be applied
-      // before it is durable.
-      do throws(StoreError) {
-        try journal.resyncLastRecord()
-      } catch {
-        guard journal.isPoisoned else { throw error }
-        try replaceJournal(with: scan.records)
-      }
+    if !isLastRecordDurable {
+      // Its writer was stopped, perhaps before the sync. Nothing of it may be applied before it is durable, and a sync
+      // would not do: after one that failed in another process, the next reports success.
+      try replaceJournal(with: scan.records, orElseRefuse: false)
+      isLastRecordDurable = true
     }
     epoch = JournalEpoch()
-    for operation in RecoveryPlan(scan.records).operations {
-      try apply(operation, isRepeated: true)
+    for step in RecoveryPlan(scan.records).steps {
+      try apply(
+        step.operation, isRepeated: true, mayBeTorn: step.machineEpoch < machineEpoch)
     }
     problem = nil
     journal.markApplied()
   }
 
   /// Makes one change, or makes it again.
-  mutating func apply(_ operation: JournalOperation, isRepeated: Bool) throws(StoreError) {
+  ///
+  /// - Parameters:
+  ///   - operation: The change.
+  ///   - isRepeated: Whether it may have been made before.
+  ///   - mayBeTorn: Whether the machine has been restarted since it was committed.
+  mutating func apply(
+    _ operation: JournalOperation, isRepeated: Bool, mayBeTorn: Bool = false
+  ) throws(StoreError) {
     let inode: UInt64? =
       switch operation {
       case .append(let path, let inode, let base, let bytes):
-        try append(bytes, to: path, inode: inode, at: base)
+        try append(bytes, to: path, inode: inode, at: base, mayBeTorn: mayBeTorn)
       case .replace(let path, let mode, let bytes):
-        try replace(path, mode: mode, with: .bytes(bytes), isRepeated: isRepeated && !distrustsFiles)
+        try replace(
+          path, mode: mode, with: .bytes(bytes), isRepeated: isRepeated && !distrustsFiles)
       case .replaceFromSide(let path, let mode, let side):
         try replace(path, mode: mode, with: .side(side), isRepeated: false)
       case .remove(let path): try remove(path)
@@ -247,14 +262,22 @@ extension TransactionStoreCore {
     }
   }
 
-  /// Puts a new journal in the place of one whose sync has failed, so that nothing in the old one counts any more.
-  mutating func replaceJournal(with records: [JournalRecord]) throws(StoreError) {
-    let last = journal.lastTransaction
+  /// Puts a new journal in the place of the old one, of which nothing counts any more.
+  ///
+  /// - Parameters:
+  ///   - records: What it begins with.
+  ///   - transaction: The last one before the first record that is to come.
+  ///   - orElseRefuse: Whether a failure leaves something open, so that this store must refuse everything.
+  mutating func replaceJournal(
+    with records: [JournalRecord], after transaction: UInt64? = nil, orElseRefuse: Bool = true
+  ) throws(StoreError) {
+    let last = transaction ?? journal.lastTransaction
     do throws(StoreError) {
       journal = try Journal(
         making: records, generation: journal.header.generation + 1, after: last,
         token: journal.token, room: options.journalRoom, in: files.root.open)
     } catch {
+      guard orElseRefuse || error.code == .outcomeUnknown else { throw error }
       isBroken = true
       throw StoreError(.outcomeUnknown, path: journal.path, cause: error.cause)
     }

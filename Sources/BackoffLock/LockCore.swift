@@ -139,6 +139,21 @@ extension LockCore {
     }
   }
 
+  /// Leaves no trace of an attempt that met somebody else, and goes on for those who came meanwhile.
+  private func giveUp(_ attempt: LockFile.Attempt, _ file: LockFile, _ head: LockHold) -> Step? {
+    if attempt.stage != .outside { file.giveUpEverything() }
+    let now = self.now
+    var stillWaits = false
+    let step = transition { (state: inout State) -> Machine.Action? in
+      stillWaits = state.machine.leave(head, now: now) != nil
+      return state.machine.abandoned(now: now)
+    }
+    if stillWaits { head.settle(.timedOut) }
+    guard let step else { return nil }
+    carryOut(step)
+    return nil
+  }
+
   private func perform(_ step: Step, for hold: LockHold?, isOwnThread: Bool) -> Step? {
     let file = step.file
     switch step.action.next {
@@ -159,8 +174,13 @@ extension LockCore {
       }
       do {
         let now = self.now
+        attempt.triesOnce = head.triesOnce
         if let turn = try file.advance(&attempt, waits: false, now: now) {
           return transition { $0.machine.acquired(mode, turn, now: now) }
+        }
+        if head.triesOnce {
+          guard attempt.stage == .inside else { return giveUp(attempt, file, head) }
+          head.markCertain()
         }
       } catch {
         fail(error, file)

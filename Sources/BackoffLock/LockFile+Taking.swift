@@ -18,6 +18,8 @@ extension LockFile {
     /// Whether the turn of the last holder may go on.
     let continuing: Bool
     let label: String?
+    /// Whether to leave no trace when somebody else comes first.
+    var triesOnce = false
     var stage = Stage.outside
   }
 
@@ -57,10 +59,11 @@ extension LockFile {
         // Behind the gate nobody can come first; with nobody ahead the queue need not be used.
         if try !hasQueue(), try take(.main, operation, waits: false) {
           attempt.stage = .inside
-        } else {
+        } else if !attempt.triesOnce {
           attempt.stage = .queued(try takePlace())
         }
         try giveBack(.gate)
+        return attempt.stage != .outside
       case .gate:
         guard try take(.gate, .exclusive, waits: waits) else { return false }
         attempt.stage = .atMain(place: nil)
@@ -69,6 +72,7 @@ extension LockFile {
           attempt.stage = .inside
           return true
         }
+        if attempt.triesOnce { return false }
         // So that a holder can see that somebody waits.
         _ = try take(.waiting, .shared, waits: false)
         if waits || attempt.strategy == .polling { attempt.stage = .atMain(place: nil) }

@@ -35,6 +35,7 @@ package final class LockHold: Sendable {
     var token = FencingToken(epoch: 0, turn: 0)
     var isReleased = false
     var retries = 0
+    var isCertain = false
     var start = Duration.zero
   }
 
@@ -43,10 +44,16 @@ package final class LockHold: Sendable {
   let core: LockCore
   /// The task or thread that holds the lock until it returns, or 0 when the hold may wander.
   let scope: UInt
+  /// Whether it is to fail rather than to wait for others.
+  let triesOnce: Bool
   private let state = Lock(State())
 
-  init(_ mode: BackoffLock.Mode, _ lock: BackoffLock, _ core: LockCore, scope: UInt) {
-    (self.mode, self.lock, self.core, self.scope) = (mode, lock, core, scope)
+  init(
+    _ mode: BackoffLock.Mode, _ lock: BackoffLock, _ core: LockCore, scope: UInt,
+    triesOnce: Bool
+  ) {
+    (self.mode, self.lock, self.core) = (mode, lock, core)
+    (self.scope, self.triesOnce) = (scope, triesOnce)
   }
 
   /// The number of this hold.
@@ -83,6 +90,12 @@ package final class LockHold: Sendable {
 
   /// When the lock was given.
   var start: Duration { state.withLock { $0.start } }
+
+  /// Notes that the system's lock is held for this request and only a disk call is missing: that is worth its time, also
+  /// to one who does not wait for others.
+  func markCertain() { state.withLock { $0.isCertain = true } }
+
+  var isCertain: Bool { state.withLock { $0.isCertain } }
 
   func countRetry() { state.withLock { $0.retries += 1 } }
 

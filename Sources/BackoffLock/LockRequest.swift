@@ -41,7 +41,7 @@ struct LockRequest {
   ///
   /// - Returns: `nil` when the lock file must be opened anew.
   func put(to core: LockCore) throws -> LockHold? {
-    let hold = LockHold(mode, lock, core, scope: scope)
+    let hold = LockHold(mode, lock, core, scope: scope, triesOnce: end <= start)
     guard try core.request(hold) else {
       lock.forget(core)
       return nil
@@ -54,6 +54,7 @@ struct LockRequest {
   /// Even then it may be given the lock, by somebody who was about to.
   func limit(_ hold: LockHold) -> LockAlarm? {
     guard end > lock.now else {
+      if hold.isCertain { return nil }
       hold.core.leave(hold, .timedOut)
       return nil
     }

@@ -143,10 +143,9 @@ extension LockStateMachine {
     return (head, settle(now))
   }
 
-  /// Nobody waited any more when the system's lock was about to be asked for again.
+  /// Taking the system's lock was given up, since nobody waits for it any more or it was not to be had at once.
   mutating func abandoned(now: Duration) -> Action {
     possession = .none
-    abandoned += 1
     return settle(now)
   }
 

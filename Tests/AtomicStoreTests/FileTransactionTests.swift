@@ -81,7 +81,8 @@ import Testing
   }
 
   @Test func membersOfLaterVersionsArePassedOver() {
-    let text = ManifestText(bytes(#" { "new" : [1, {"a": null}], "txn" : 3 , "files" : { "a" : 2 } } "#))
+    let text = ManifestText(
+      bytes(#" { "new" : [1, {"a": null}], "txn" : 3 , "files" : { "a" : 2 } } "#))
     #expect(text?.transaction == 3 && text?.files == ["a": 2] && text?.content == nil)
   }
 

@@ -1,0 +1,133 @@
+import BackoffLock
+import ReliabilityIO
+import ReliabilityTesting
+import Synchronization
+import Testing
+
+@testable import AtomicStore
+
+/// Power cuts at every call and in every state that one may leave, also a second time during recovery.
+@Suite struct FileTransactionCrashTests {
+  /// Tokens as a lock would give them out, which is not what is tested here: each start of the machine is an epoch.
+  static let turns = Atomic<UInt64>(1)
+  static let restarts = Atomic<UInt32>(1)
+
+  static func token(epoch: UInt32 = 1) -> FencingToken {
+    FencingToken(epoch: epoch, turn: turns.add(1, ordering: .relaxed).newValue << 16)
+  }
+
+  static func open(
+    _ disk: SimulatedDisk, afterCrash: Bool = true, sideThreshold: Int = 1 << 20
+  ) throws -> TransactionStoreCore {
+    var options = TransactionStoreCore.Options.small
+    options.sideThreshold = sideThreshold
+    let epoch = afterCrash ? restarts.add(1, ordering: .relaxed).newValue : 1
+    return try TransactionStoreCore.open(
+      "store", token: token(epoch: epoch), options: options, fileSystem: disk.fileSystem)
+  }
+
+  /// One transaction of the run: the files before and after it.
+  static func commit(
+    _ number: Int, _ core: inout TransactionStoreCore, _ disk: SimulatedDisk
+  ) throws {
+    disk.acknowledge("begin \(number)")
+    let change = try transaction { t throws(StoreError) in
+      try t.append("a", "line \(number)")
+      try t.append("sub/b", "line \(number)")
+      try t.replace("c", with: bytes("\(number)"))
+      if number.isMultiple(of: 2) { try t.remove("d") } else { try t.append("d", "\(number)") }
+      try t.manifest("manifest.json")
+    }
+    guard try core.commit(change, token: token()).isApplied else { throw Violated("not applied") }
+    disk.acknowledge("end \(number)")
+  }
+
+  /// What the files must hold after some transactions.
+  static func expected(_ count: Int) -> [String: String?] {
+    let lines = (0..<count).map { "line \($0 + 1)\n" }.joined()
+    return [
+      "a": "old\n" + lines, "sub/b": count == 0 ? nil : lines,
+      "c": count == 0 ? "0" : "\(count)",
+      "d": count.isMultiple(of: 2)
+        ? (count == 0 ? "gone\n" : nil)
+        : (count == 1 ? "gone\n1\n" : "\(count)\n"),
+    ]
+  }
+
+  static func check(_ disk: SimulatedDisk, _ acknowledged: [String]) throws {
+    let core = try open(disk)
+    if let problem = core.problem { throw Violated("not recovered: \(problem)") }
+    let least = acknowledged.count { $0.hasPrefix("end") }
+    let most = acknowledged.count { $0.hasPrefix("begin") }
+    let last = Int(core.lastTransaction)
+    guard last >= least, last <= most else {
+      throw Violated("\(last) transactions, acknowledged \(least), begun \(most)")
+    }
+    for (path, content) in expected(last) where disk.text("store/" + path) != content {
+      throw Violated(
+        "after \(last): \(path) is \(disk.text("store/" + path) ?? "missing"), not \(content ?? "missing")"
+      )
+    }
+    if let bytes = disk.read("store/manifest.json") {
+      guard let manifest = ManifestText(bytes), manifest.transaction == UInt64(last),
+        manifest.files["a"] == Int64(expected(last)["a"]!!.utf8.count)
+      else { throw Violated("the manifest says something else") }
+    } else if last > 0 {
+      throw Violated("no manifest")
+    }
+    let names = disk.names(in: "store")
+    if names.contains(where: { JournalName.isSide($0) }) { throw Violated("left: \(names)") }
+  }
+
+  static func prepare(_ disk: SimulatedDisk) throws {
+    try disk.write("store/a", "old\n")
+    try disk.write("store/c", "0")
+    try disk.write("store/d", "gone\n")
+    try disk.write("store/sub/x", "")
+  }
+
+  struct Violated: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  @Test func everyCrashLeavesAllOfATransactionOrNothing() throws {
+    var options = ExplorationOptions()
+    options.samples = 220
+    options.exhaustiveStates = 220
+    options.secondCrashStates = 2
+    let report = try SimulatedDisk.explore(
+      options: options, prepare: Self.prepare,
+      run: { disk in
+        var core = try Self.open(disk, afterCrash: false)
+        for number in 1...3 { try Self.commit(number, &core, disk) }
+        try core.checkpoint(Self.token())
+        try Self.commit(4, &core, disk)
+        core = try Self.open(disk, afterCrash: false)
+        try Self.commit(5, &core, disk)
+      },
+      recover: { disk in _ = try Self.open(disk) },
+      check: Self.check)
+    print(report)
+    #expect(report.distinctStates >= 10_000)
+  }
+
+  @Test func everyCrashWithContentBesideTheJournalLeavesAllOrNothing() throws {
+    var options = ExplorationOptions()
+    options.samples = 20
+    options.exhaustiveStates = 20
+    options.secondCrashStates = 2
+    let report = try SimulatedDisk.explore(
+      options: options, prepare: Self.prepare,
+      run: { disk in
+        var core = try Self.open(disk, afterCrash: false, sideThreshold: 0)
+        for number in 1...2 { try Self.commit(number, &core, disk) }
+        try core.checkpoint(Self.token())
+        try Self.commit(3, &core, disk)
+      },
+      recover: { disk in _ = try Self.open(disk, sideThreshold: 0) },
+      check: Self.check)
+    print(report)
+    #expect(report.states > 200)
+  }
+}
