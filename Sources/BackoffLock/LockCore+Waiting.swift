@@ -39,7 +39,9 @@ extension LockCore {
   ) {
     guard let head = state.withLock({ $0.machine.firstWaiting }) else {
       file.giveUpEverything()
-      if let step = transition({ $0.machine.abandoned(now: now) }) { carryOut(step) }
+      if let step = transition({ $0.machine.abandoned(isPolling: true, now: now) }) {
+        carryOut(step)
+      }
       return
     }
     if polling.isSpent(for: head) {

@@ -19,7 +19,9 @@ extension LockFile {
   func takeTurn(_ attempt: Attempt, mayBlock: Bool, now: Duration) throws -> Turn? {
     let isUntouched = try attempt.strategy == .plain && isUntouched(now)
     if !isUntouched { try checkPath(attempt.strategy, now) }
-    if !isUntouched || record == nil { record = try LockRecord(read(at: 0, count: LockRecord.size)) }
+    if !isUntouched || record == nil {
+      record = try LockRecord(read(at: 0, count: LockRecord.size))
+    }
     guard var record else { return nil }
 
     let boot = LockingProcess.current.bootIdentifier

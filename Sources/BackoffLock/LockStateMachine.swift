@@ -144,8 +144,11 @@ extension LockStateMachine {
   }
 
   /// Taking the system's lock was given up, since nobody waits for it any more or it was not to be had at once.
-  mutating func abandoned(now: Duration) -> Action {
+  ///
+  /// - Parameter isPolling: Whether it was asked for again and again until now: then it is a wait that nobody needed.
+  mutating func abandoned(isPolling: Bool = false, now: Duration) -> Action {
     possession = .none
+    if isPolling { abandoned += 1 }
     return settle(now)
   }
 

@@ -121,7 +121,8 @@ extension BackoffLock: MetricsSource {
         "lock_system_acquisitions_total", statistics.systemAcquisitions,
         "Times the process took the lock from others"),
       counter(
-        "lock_hand_overs_total", statistics.handOvers, "Holders that followed another in the process"),
+        "lock_hand_overs_total", statistics.handOvers,
+        "Holders that followed another in the process"),
       counter(
         "lock_abandoned_waits_total", statistics.abandonedWaits,
         "Times the lock came when nobody waited any more"),

@@ -1,3 +1,5 @@
+internal import CReliability
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Darwin)
@@ -5,8 +7,6 @@
 #elseif canImport(Musl)
   internal import Musl
 #endif
-
-internal import CReliability
 
 /// The one thread that waits for a lock on behalf of everybody in the process.
 ///

@@ -40,7 +40,8 @@ struct LockingProcess: Sendable {
       var size = 64
       var buffer = [CChar](repeating: 0, count: size)
       let result = unsafe sysctlbyname("kern.bootsessionuuid", &buffer, &size, nil, 0)
-      let digits = result == 0
+      let digits =
+        result == 0
         ? String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         : ""
     #else

@@ -1,3 +1,4 @@
+import ReliabilityIO
 import ReliabilityTesting
 import Synchronization
 import Testing

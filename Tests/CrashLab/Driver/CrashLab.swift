@@ -19,6 +19,7 @@
     case "file-limit": status = SpaceLab.fileLimit(arguments)
     case "inject": status = InjectionLab.run(arguments)
     #if os(Linux)
+      case "failed-sync": status = FailedSyncLab.run(arguments)
       case "power":
         var lab = PowerLab(arguments)
         status = lab.run()

@@ -46,7 +46,8 @@ struct History: Sendable {
   init(text: String) {
     for line in text.split(separator: "\n") {
       let words = line.split(separator: " ", maxSplits: 2)
-      guard words.count >= 2, let event = Event(rawValue: String(words[0])), let step = Int(words[1])
+      guard words.count >= 2, let event = Event(rawValue: String(words[0])),
+        let step = Int(words[1])
       else { continue }
       entries.append(
         Entry(event: event, step: step, text: words.count > 2 ? String(words[2]) : ""))

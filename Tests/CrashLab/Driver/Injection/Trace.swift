@@ -20,7 +20,8 @@ struct TracedCall: Hashable {
 /// What `strace -f -y` wrote about the file calls of one run.
 struct Trace {
   static let calls = [
-    "openat", "write", "pwrite64", "pread64", "fsync", "fdatasync", "rename", "renameat", "renameat2",
+    "openat", "write", "pwrite64", "pread64", "fsync", "fdatasync", "rename", "renameat",
+    "renameat2",
     "linkat", "unlinkat", "mkdirat", "fchmod", "fchown", "fsetxattr", "ftruncate", "flock", "fstat",
     "newfstatat", "close",
   ]

@@ -13,7 +13,8 @@ enum LockContender {
     await withTaskGroup { group in
       for task in 0..<(serial % 3 == 0 ? 2 : 1) {
         group.addTask {
-          await contend(lock, as: "\(serial).\(task)", folder + "/owner", diary, seed: serial * 2 + task)
+          await contend(
+            lock, as: "\(serial).\(task)", folder + "/owner", diary, seed: serial * 2 + task)
         }
       }
     }

@@ -82,9 +82,15 @@ struct Diary {
     acquisitions += 1
     if let holder {
       let process = holder.prefix { $0 != "." }
-      if killed.contains(process) { holdersKilled += 1 } else { overlap("\(words[1]) entered beside \(holder)") }
+      if killed.contains(process) {
+        holdersKilled += 1
+      } else {
+        overlap("\(words[1]) entered beside \(holder)")
+      }
     }
-    if (epoch, turn) <= highest { violations.append("the token \(epoch)-\(turn) came after \(highest)") }
+    if (epoch, turn) <= highest {
+      violations.append("the token \(epoch)-\(turn) came after \(highest)")
+    }
     highest = (epoch, turn)
     if let lastEntry { longestStall = max(longestStall, time - lastEntry) }
     lastEntry = time

@@ -67,7 +67,9 @@ enum Saver {
   private static func isWhole(_ bytes: [UInt8]) -> Bool {
     guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return false }
     let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ")
-    guard words.count == 2, let count = Int(words[0]), let step = Int(words[1]) else { return false }
+    guard words.count == 2, let count = Int(words[0]), let step = Int(words[1]) else {
+      return false
+    }
     return Array(bytes[(end + 1)...]) == Content.bytes(step, count: count)
   }
 }

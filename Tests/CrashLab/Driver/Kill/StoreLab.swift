@@ -42,7 +42,7 @@ struct StoreLab {
       let killer = Killer(count: count, seed: arguments.seed) { serial, _ in
         lab.child(["--serial", "\(serial)"])
       }
-      killer.run(for: arguments.duration, every: 3...12)
+      killer.run(for: arguments.duration, every: kind == .transaction ? 20...60 : 3...12)
       verdict.add(killer.endedByThemselves)
       verdict.figure("kills", killer.kills)
     }

@@ -17,7 +17,7 @@
       mountPoint = folder + "/mounted"
     }
 
-    /// Makes it new. It must not be mounted.
+    /// Makes it new; it must not be mounted.
     func reset() {
       let copy = Child(["cp", "--sparse=always", template, image])
       if copy.wait() != .exited(0) { System.fail("can't copy \(template)") }

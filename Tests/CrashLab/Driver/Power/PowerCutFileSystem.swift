@@ -13,7 +13,10 @@ import Synchronization
     /// - Parameters:
     ///   - directory: A directory of the file system that loses its power.
     ///   - cut: After which changing call; 0 is before the first.
-    init(cutting directory: String, after cut: Int, _ mode: System.CutMode, on base: any FileSystemBackend) {
+    init(
+      cutting directory: String, after cut: Int, _ mode: System.CutMode,
+      on base: any FileSystemBackend
+    ) {
       self.base = base
       self.directory = System.openDirectory(directory)
       self.mode = mode

@@ -34,12 +34,17 @@ struct SpaceLab {
     return lab.finish(tries)
   }
 
+  /// Sizes in bytes: inside the first line of a file, around a page, inside what the workloads write.
+  private static let limits = [
+    0, 1, 11, 100, 700, 1500, 4095, 4096, 4097, 6000, 9000, 12_000, 30_000, 70_000,
+  ]
+
   /// With each limit up to the largest file.
   static func fileLimit(_ arguments: Arguments) -> Int32 {
     var lab = SpaceLab(arguments, "file-limit")
     let watch = Stopwatch(arguments.duration)
     var tries = 0
-    for limit in [0, 1, 11, 100, 700, 1500, 4095, 4096, 4097, 6000, 9000, 12_000, 30_000, 70_000] where !watch.isOver {
+    for limit in limits where !watch.isOver {
       tries += 1
       _ = Files.fresh(lab.folder)
       lab.work(["--file-limit", "\(limit)"], error: "EFBIG", "limit \(limit)")
@@ -55,7 +60,8 @@ struct SpaceLab {
       lab: ["work", "--workload", workload, "--directory", folder, "--evidence", "-"] + more,
       capturesOutput: true
     ).finish()
-    verdict.require(result.end == .exited(0), "\(point): \(result.end) \(result.output.suffix(200))")
+    verdict.require(
+      result.end == .exited(0), "\(point): \(result.end) \(result.output.suffix(200))")
     try? Files.write(Array(result.output.utf8), to: evidence)
     for refusal in History(evidence).refusals {
       refusals += 1

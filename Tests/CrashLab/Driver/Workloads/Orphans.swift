@@ -7,7 +7,8 @@ enum Orphans {
   static func remaining(in place: Place, after fault: Fault) async -> [String] {
     if fault == .failedCall { return Files.temporaries(in: place.directory) }
     // Nobody else is at work, so even what has a second name (a backup in the making) has no writer.
-    var wrong = await sweep(place, minimumAgeWithoutProof: .zero).failures.map { "the sweep failed: \($0)" }
+    let report = await sweep(place, minimumAgeWithoutProof: .zero)
+    var wrong = report.failures.map { "the sweep failed: \($0)" }
     wrong += Files.temporaries(in: place.directory)
     return wrong
   }
@@ -19,7 +20,8 @@ enum Orphans {
   ) async -> SweepReport {
     do {
       return try await OrphanSweeper.sweep(
-        place.directory, options: OrphanSweeper.Options(
+        place.directory,
+        options: OrphanSweeper.Options(
           minimumAge: .zero, minimumAgeWithoutProof: minimumAgeWithoutProof),
         fileSystem: place.fileSystem)
     } catch {

@@ -44,7 +44,8 @@ struct SaveWorkload: Workload {
     }
     if !isAllowed {
       wrong.append(
-        "the document has \(document?.count ?? -1) bytes and is none of the steps \(allowed.sorted())")
+        "the document has \(document?.count ?? -1) bytes and is none of the steps \(allowed.sorted())"
+      )
     }
     for step in 1...Self.sizes.count where Self.isCreation(step) {
       let states = history.allowedStates(

@@ -59,4 +59,3 @@ enum Worker {
     return wrong.isEmpty ? 0 : 1
   }
 }
-

@@ -41,6 +41,7 @@ enum Workloads {
     ("document", DocumentWorkload.self),
     ("log", LogWorkload.self),
     ("transaction", TransactionWorkload.self),
+    ("bulk", BulkWorkload.self),
   ]
 
   static func named(_ name: String) -> any Workload {
