@@ -32,7 +32,7 @@ final class Child {
     unsafe posix_spawn_file_actions_adddup2(&actions, input.read, 0)
     if let output { unsafe posix_spawn_file_actions_adddup2(&actions, output.write, 1) }
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
-    defer { for unsafeargument in unsafe arguments { unsafe free(argument) } }
+    defer { unsafe arguments.forEach { unsafe free($0) } }
     var identifier: pid_t = 0
     let failure = unsafe posix_spawnp(&identifier, words[0], &actions, nil, &arguments, environ)
     if failure != 0 { System.fail("can't start \(words[0])") }
