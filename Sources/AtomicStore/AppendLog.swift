@@ -19,7 +19,7 @@ internal import Synchronization
 ///   It never keeps those after it from being read.
 /// - A batch is one write, but not all or none across a crash: a first part of it may remain.
 ///
-/// The guide <doc:AppendLog> says what happens in each failure.
+/// The guide <doc:KeepingLogs> says what happens in each failure.
 public final class AppendLog: Sendable {
   /// The file, with symbolic links of its last component followed.
   public let path: String

@@ -18,7 +18,7 @@ internal import Synchronization
 /// ``BackoffLock``. What this package writes to the files of a store must go through the store. Other programs may append
 /// to its files at any time; before one of them moves or cuts a file, call ``checkpoint()``.
 ///
-/// The guide <doc:FileTransaction> says what is promised, and what is done when a file was changed by someone else.
+/// The guide <doc:ChangingFilesTogether> says what is promised, and what is done when a file was changed by someone else.
 public final class TransactionStore: Sendable {
   /// How a store waits and cleans up.
   public struct Configuration: Hashable, Sendable {

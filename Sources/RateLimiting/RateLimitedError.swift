@@ -3,7 +3,7 @@ public import ReliabilityCore
 /// A request was refused to keep within a rate.
 ///
 /// It says when to come back, so that `retry` waits that long and not less.
-public struct RateLimitedError: ClassifiedError, Hashable {
+public struct RateLimitedError: LocalRejection, Hashable {
   /// Why it was refused.
   public struct Code: RawRepresentable, Hashable, Sendable {
     /// The word itself.
