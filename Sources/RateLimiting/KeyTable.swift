@@ -5,7 +5,7 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
   private var slots: [Key: Int] = [:]
   private var keys: [Key] = []
   /// As many instants for each slot as there are limits.
-  private var full: [Duration] = []
+  private var full: [Int64] = []
   /// Slots whose key has a line, which must not be given away.
   private var pinned: Set<Int> = []
   /// Where the search for a slot to give away goes on.
@@ -23,24 +23,24 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
   var count: Int { keys.count }
 
   /// Takes permits of a key now or not at all.
-  mutating func tryAcquire(_ key: Key, _ permits: Int, now: Duration) -> RateLimitDecision {
+  mutating func tryAcquire(_ key: Key, _ permits: Int, now: Int64) -> RateLimitDecision {
     let base = slot(of: key, now: now) * rules.schedules.count
     guard permits <= rules.largestRequest else {
-      return rules.decision(false, retryAfter: nil, now: now) { full[base + $0] }
+      return rules.decision(false, wait: nil, now: now) { full[base + $0] }
     }
     let start = rules.start(of: permits, now: now) { full[base + $0] }
     guard start <= now else {
-      return rules.decision(false, retryAfter: start - now, now: now) { full[base + $0] }
+      return rules.decision(false, wait: start - now, now: now) { full[base + $0] }
     }
     for index in rules.schedules.indices {
       full[base + index] = rules.schedules[index].full(
         afterTaking: permits, full: full[base + index], now: now)
     }
-    return rules.decision(true, retryAfter: .zero, now: now) { full[base + $0] }
+    return rules.decision(true, wait: 0, now: now) { full[base + $0] }
   }
 
   /// The instants of a key.
-  mutating func state(of key: Key, now: Duration) -> [Duration] {
+  mutating func state(of key: Key, now: Int64) -> [Int64] {
     let base = slot(of: key, now: now) * rules.schedules.count
     return Array(full[base..<base + rules.schedules.count])
   }
@@ -51,13 +51,13 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
   }
 
   /// Lets the slot of a key go and sets its instants.
-  mutating func unpin(_ key: Key, state: [Duration]) {
+  mutating func unpin(_ key: Key, state: [Int64]) {
     guard let slot = slots[key] else { return }
     pinned.remove(slot)
     full.replaceSubrange(slot * state.count..<(slot + 1) * state.count, with: state)
   }
 
-  private mutating func slot(of key: Key, now: Duration) -> Int {
+  private mutating func slot(of key: Key, now: Int64) -> Int {
     if let slot = slots[key] { return slot }
     let slot: Int
     if keys.count >= capacity, let victim = victim(now: now) {
@@ -75,8 +75,8 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
   }
 
   /// A slot to give away: one whose permits are all back, or of those looked at the one that is nearest to it.
-  private mutating func victim(now: Duration) -> Int? {
-    var best: (slot: Int, full: Duration)?
+  private mutating func victim(now: Int64) -> Int? {
+    var best: (slot: Int, full: Int64)?
     for _ in 0..<min(Self.searched, keys.count) {
       let slot = hand
       hand = hand + 1 < keys.count ? hand + 1 : 0

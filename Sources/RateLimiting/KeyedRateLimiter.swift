@@ -17,7 +17,7 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
   /// How many keys are remembered.
   public let capacity: Int
 
-  private let clock: any TimeSource
+  private let clock: NanosecondClock
   private let maximumWaiters: Int
   private let shell: Lock<KeyedLimiterShell<Key>>
 
@@ -41,7 +41,7 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
     }
     self.name = name
     self.capacity = capacity
-    self.clock = clock
+    self.clock = NanosecondClock(clock)
     self.maximumWaiters = maximumWaiters
     shell = Lock(
       KeyedLimiterShell(KeyTable(RateRules(limits), capacity: capacity)))
@@ -56,7 +56,7 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
   /// - Complexity: O(1), a look-up in a dictionary.
   public func tryAcquire(for key: Key, _ permits: Int = 1) -> RateLimitDecision {
     precondition(permits >= 0, "permits must not be negative")
-    let now = clock.now.sinceOrigin
+    let now = clock.ticks
     return shell.withLock { shell in
       let decision =
         shell.line(of: key)?.tryAcquire(permits)
@@ -78,8 +78,8 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
   ) async throws {
     precondition(permits >= 0, "permits must not be negative")
     if Task.isCancelled { throw CancellationError() }
-    let now = clock.now.sinceOrigin
-    let end = Deadline.earliest(now + min(timeout ?? .farAway, .farAway))
+    let now = clock.ticks
+    let end = RateTicks.end(now, timeout)
     let joined = shell.withLock { shell -> Result<RateLimiter.Place?, RateLimitedError> in
       var line = shell.line(of: key)
       if line == nil {
@@ -89,7 +89,7 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
         }
         line = RateLimiter(
           shell.table.rules, full: shell.table.state(of: key, now: now), name: name,
-          maximumWaiters: maximumWaiters, clock: clock)
+          maximumWaiters: maximumWaiters, clock: clock.source)
       }
       guard let line else { return .success(nil) }
       do throws(RateLimitedError) {

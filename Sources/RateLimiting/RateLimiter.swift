@@ -22,7 +22,7 @@ public final class RateLimiter: MetricsSource {
   /// The name in errors and figures.
   public let name: String
 
-  private let clock: any TimeSource
+  private let clock: NanosecondClock
   private let shell: Lock<RateLimiterShell>
 
   /// Makes a limiter whose permits are all there.
@@ -40,8 +40,8 @@ public final class RateLimiter: MetricsSource {
   ) {
     requireValid { () throws(ConfigurationError) in try Self.validate(limits, maximumWaiters) }
     self.name = name
-    self.clock = clock
-    let now = clock.now.sinceOrigin
+    self.clock = NanosecondClock(clock)
+    let now = self.clock.ticks
     shell = Lock(
       RateLimiterShell(
         RateLimiterStateMachine(
@@ -51,11 +51,11 @@ public final class RateLimiter: MetricsSource {
 
   /// Makes the limiter of one key, for as long as someone waits in its line.
   init(
-    _ rules: RateRules, full: [Duration], name: String, maximumWaiters: Int,
+    _ rules: RateRules, full: [Int64], name: String, maximumWaiters: Int,
     clock: any TimeSource
   ) {
     self.name = name
-    self.clock = clock
+    self.clock = NanosecondClock(clock)
     shell = Lock(
       RateLimiterShell(
         RateLimiterStateMachine(rules, full: full, maximumWaiters: maximumWaiters)))
@@ -77,7 +77,7 @@ public final class RateLimiter: MetricsSource {
   /// - Returns: Whether they were taken, how many are left, and when to ask again.
   public func tryAcquire(_ permits: Int = 1) -> RateLimitDecision {
     precondition(permits >= 0, "permits must not be negative")
-    let now = clock.now.sinceOrigin
+    let now = clock.ticks
     return shell.withLock { shell in
       let decision = shell.machine.tryAcquire(permits, now: now)
       if decision.isAllowed { shell.allowed += 1 } else { shell.limited += 1 }
@@ -98,8 +98,8 @@ public final class RateLimiter: MetricsSource {
   ) async throws {
     precondition(permits >= 0, "permits must not be negative")
     if Task.isCancelled { throw CancellationError() }
-    let now = clock.now.sinceOrigin
-    let end = Deadline.earliest(now + min(timeout ?? .farAway, .farAway))
+    let now = clock.ticks
+    let end = RateTicks.end(now, timeout)
     if let place = try join(permits, deadline: end, now: now) { try await place.wait() }
   }
 
@@ -108,7 +108,7 @@ public final class RateLimiter: MetricsSource {
   /// - Parameter permits: How many, 0 or more. More than were taken makes the limiter full, never fuller.
   public func giveBack(_ permits: Int = 1) {
     precondition(permits >= 0, "permits must not be negative")
-    let now = clock.now.sinceOrigin
+    let now = clock.ticks
     shell.withLock { $0.machine.giveBack(permits, now: now) }
     reschedule()
   }
@@ -157,7 +157,7 @@ extension RateLimiter {
 
   /// Takes permits, or a place in the line, which must then be waited for.
   func join(
-    _ permits: Int, deadline: Duration, now: Duration
+    _ permits: Int, deadline: Int64, now: Int64
   ) throws(RateLimitedError) -> Place? {
     let waiter = RateWaiter()
     let admission = shell.withLock { shell in
@@ -166,13 +166,14 @@ extension RateLimiter {
     switch admission {
     case .granted: return nil
     case .waiting(let ticket): return Place(limiter: self, waiter: waiter, ticket: ticket)
-    case .refused(let code, let retryAfter):
-      throw RateLimitedError(limiter: name, code: code, retryAfter: retryAfter)
+    case .refused(let code, let wait):
+      throw RateLimitedError(
+        limiter: name, code: code, retryAfter: wait.map { RateTicks.duration($0) })
     }
   }
 
   /// What the limiter knows and how many it let pass, if nobody waits in its line.
-  var stateIfIdle: (full: [Duration], allowed: Int)? {
+  var stateIfIdle: (full: [Int64], allowed: Int)? {
     shell.withLock { shell in
       shell.machine.waiting == 0 ? (shell.machine.full, shell.allowed) : nil
     }
@@ -192,13 +193,26 @@ extension RateLimiter {
 
   /// Serves whom it can and sets the alarm for the next one.
   fileprivate func reschedule() {
-    let now = clock.now.sinceOrigin
+    let now = clock.ticks
     let (served, change) = shell.withLock { shell in shell.serve(now: now) { RateAlarm(self) } }
-    if let old = change.old { clock.cancel(old) }
+    if let old = change.old { clock.source.cancel(old) }
     if let new = change.new, let next = change.at {
-      clock.schedule(new, at: .init(sinceOrigin: next))
+      clock.source.schedule(new, at: .init(sinceOrigin: RateTicks.duration(next)))
     }
     for waiter in served { waiter.resume(cancelled: false) }
+  }
+}
+
+extension NanosecondClock {
+  /// The time as limiters count it.
+  @inline(__always) var ticks: Int64 { RateTicks.of(nanoseconds: now) }
+}
+
+extension RateTicks {
+  /// When a wait must end: by its own timeout, or by the deadline of the task.
+  static func end(_ now: Int64, _ timeout: Duration?) -> Int64 {
+    let own = timeout.map { min(now + of(max($0, .zero)), limit) } ?? limit
+    return Deadline.current.map { min(own, of($0.instant.sinceOrigin)) } ?? own
   }
 }
 
@@ -207,18 +221,18 @@ private struct RateLimiterShell: Sendable {
   struct AlarmChange: Sendable {
     var old: RateAlarm?
     var new: RateAlarm?
-    var at: Duration?
+    var at: Int64?
   }
 
   var machine: RateLimiterStateMachine<RateWaiter>
   var allowed = 0
   var limited = 0
-  private var alarm: (at: Duration, alarm: RateAlarm)?
+  private var alarm: (at: Int64, alarm: RateAlarm)?
 
   init(_ machine: RateLimiterStateMachine<RateWaiter>) { self.machine = machine }
 
   mutating func admit(
-    _ permits: Int, deadline: Duration, now: Duration, waiter: RateWaiter
+    _ permits: Int, deadline: Int64, now: Int64, waiter: RateWaiter
   ) -> RateLimiterStateMachine<RateWaiter>.Admission {
     let admission = machine.acquire(permits, deadline: deadline, now: now, waiter: waiter)
     switch admission {
@@ -231,7 +245,7 @@ private struct RateLimiterShell: Sendable {
 
   /// Serves the line, and says which alarm to set in place of which.
   mutating func serve(
-    now: Duration, makeAlarm: () -> RateAlarm
+    now: Int64, makeAlarm: () -> RateAlarm
   ) -> (served: [RateWaiter], change: AlarmChange) {
     let served = machine.serve(now: now)
     allowed += served.count

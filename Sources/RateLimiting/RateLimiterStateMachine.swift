@@ -4,12 +4,12 @@ internal import ReliabilityCore
 ///
 /// Waiting takes no permits in advance. The line is served in order as permits come back, so one who leaves it gives back
 /// exactly what it held, nothing, and everyone behind moves up. A request that does not want to wait never passes those who
-/// do.
+/// do. Times are in ``RateTicks``.
 struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   /// What comes of a request that is willing to wait.
   enum Admission {
     case granted
-    case refused(RateLimitedError.Code, retryAfter: Duration?)
+    case refused(RateLimitedError.Code, wait: Int64?)
     /// In the line; `ticket` is how to leave it.
     case waiting(ticket: UInt64)
   }
@@ -21,13 +21,13 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
 
   private let rules: RateRules
   /// When each limit's permits will all be back.
-  private(set) var full: [Duration]
+  private(set) var full: [Int64]
   private var line = WaitingLine<Place>()
   /// The sum of what the line waits for.
   private var permitsAwaited = 0
   private let maximumWaiters: Int
 
-  init(_ rules: RateRules, full: [Duration], maximumWaiters: Int) {
+  init(_ rules: RateRules, full: [Int64], maximumWaiters: Int) {
     self.rules = rules
     self.full = full
     self.maximumWaiters = maximumWaiters
@@ -36,33 +36,33 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   var waiting: Int { line.count }
 
   /// Takes permits now or not at all.
-  mutating func tryAcquire(_ permits: Int, now: Duration) -> RateLimitDecision {
-    guard permits <= rules.largestRequest else { return decision(false, retryAfter: nil, now: now) }
+  mutating func tryAcquire(_ permits: Int, now: Int64) -> RateLimitDecision {
+    guard permits <= rules.largestRequest else { return decision(false, wait: nil, now: now) }
     // Nothing is had without standing in line.
     if permits > 0 {
       let start = start(of: permits, now: now)
       guard start <= now && line.isEmpty else {
-        return decision(false, retryAfter: start - now, now: now)
+        return decision(false, wait: start - now, now: now)
       }
       take(permits, now: now)
     }
-    return decision(true, retryAfter: .zero, now: now)
+    return decision(true, wait: 0, now: now)
   }
 
   /// Takes permits now, or joins the line, unless the wait would end after the deadline.
   mutating func acquire(
-    _ permits: Int, deadline: Duration, now: Duration, waiter: Waiter
+    _ permits: Int, deadline: Int64, now: Int64, waiter: Waiter
   ) -> Admission {
-    guard permits <= rules.largestRequest else { return .refused(.exceedsBurst, retryAfter: nil) }
+    guard permits <= rules.largestRequest else { return .refused(.exceedsBurst, wait: nil) }
     if permits == 0 { return .granted }
     let start = start(of: permits, now: now)
     if start <= now && line.isEmpty {
       take(permits, now: now)
       return .granted
     }
-    guard start <= deadline else { return .refused(.deadline, retryAfter: start - now) }
+    guard start <= deadline else { return .refused(.deadline, wait: start - now) }
     guard line.count < maximumWaiters else {
-      return .refused(.queueFull, retryAfter: start - now)
+      return .refused(.queueFull, wait: start - now)
     }
     permitsAwaited += permits
     return .waiting(ticket: line.append(Place(waiter: waiter, permits: permits)))
@@ -76,7 +76,7 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   }
 
   /// Serves the front of the line as far as the permits go.
-  mutating func serve(now: Duration) -> [Waiter] {
+  mutating func serve(now: Int64) -> [Waiter] {
     var served: [Waiter] = []
     while let place = line.first, start(ofFirst: place.permits, now: now) <= now {
       _ = line.removeFirst()
@@ -88,12 +88,12 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   }
 
   /// When the one at the front may go on; `nil` when nobody waits.
-  func nextStart(now: Duration) -> Duration? {
+  func nextStart(now: Int64) -> Int64? {
     line.first.map { start(ofFirst: $0.permits, now: now) }
   }
 
   /// Gives permits back that were taken and not used; never more than were ever there.
-  mutating func giveBack(_ permits: Int, now: Duration) {
+  mutating func giveBack(_ permits: Int, now: Int64) {
     for index in full.indices {
       full[index] = rules.schedules[index].full(
         afterReturning: permits, full: full[index], now: now)
@@ -101,23 +101,23 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   }
 
   /// When a request could start that stands behind the whole line.
-  private func start(of permits: Int, now: Duration) -> Duration {
+  private func start(of permits: Int, now: Int64) -> Int64 {
     start(ofFirst: permitsAwaited + permits, now: now)
   }
 
-  private func start(ofFirst permits: Int, now: Duration) -> Duration {
+  private func start(ofFirst permits: Int, now: Int64) -> Int64 {
     rules.start(of: permits, now: now) { full[$0] }
   }
 
-  private mutating func take(_ permits: Int, now: Duration) {
+  private mutating func take(_ permits: Int, now: Int64) {
     for index in full.indices {
       full[index] = rules.schedules[index].full(afterTaking: permits, full: full[index], now: now)
     }
   }
 
   private func decision(
-    _ isAllowed: Bool, retryAfter: Duration?, now: Duration
+    _ isAllowed: Bool, wait: Int64?, now: Int64
   ) -> RateLimitDecision {
-    rules.decision(isAllowed, retryAfter: retryAfter, now: now) { full[$0] }
+    rules.decision(isAllowed, wait: wait, now: now) { full[$0] }
   }
 }

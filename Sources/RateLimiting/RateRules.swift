@@ -14,7 +14,7 @@ struct RateRules: Sendable {
 
   /// When a request could start; `now` when at once.
   @inline(__always)
-  func start(of permits: Int, now: Duration, full: (Int) -> Duration) -> Duration {
+  func start(of permits: Int, now: Int64, full: (Int) -> Int64) -> Int64 {
     var result = now
     for index in schedules.indices {
       result = max(result, schedules[index].start(of: permits, full: full(index), now: now))
@@ -25,7 +25,7 @@ struct RateRules: Sendable {
   /// The answer to a request, with what is left by the limit that has the least.
   @inline(__always)
   func decision(
-    _ isAllowed: Bool, retryAfter: Duration?, now: Duration, full: (Int) -> Duration
+    _ isAllowed: Bool, wait: Int64?, now: Int64, full: (Int) -> Int64
   ) -> RateLimitDecision {
     var least = schedules[0].headroom(full: full(0), now: now)
     var interval = schedules[0].interval
@@ -36,6 +36,6 @@ struct RateRules: Sendable {
       }
     }
     return RateLimitDecision(
-      isAllowed: isAllowed, retryAfter: retryAfter, headroom: least, interval: interval)
+      isAllowed: isAllowed, wait: wait, headroom: least, interval: interval)
   }
 }

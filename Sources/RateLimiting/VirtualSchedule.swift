@@ -8,45 +8,40 @@ internal import ReliabilityCore
 ///
 /// Source: ITU-T I.371, annex A (virtual scheduling).
 struct VirtualSchedule: Hashable, Sendable {
-  /// What a permit takes.
-  let interval: Duration
+  /// What a permit takes, in ticks.
+  let interval: Int64
   /// How far ahead the instant may be.
-  let tolerance: Duration
+  let tolerance: Int64
   let burst: Int
 
   init(_ limit: RateLimit) {
-    interval = limit.interval
+    let permits = Int64(limit.permits)
+    interval = max(1, (RateTicks.of(limit.period) + permits - 1) / permits)
     burst = limit.burst
-    tolerance = interval * burst
+    tolerance = RateTicks.product(interval, burst)
   }
 
   /// When so many permits could be taken, if the bucket is full again at `full`; not before `now`.
-  func start(of permits: Int, full: Duration, now: Duration) -> Duration {
-    let begin = max(full, now)
-    let (cost, overflow) = interval.attoseconds.multipliedReportingOverflow(by: Int128(permits))
-    guard !overflow else { return .saturated }
-    return max(now, begin.saturatingPlus(Duration(attoseconds: cost)) - tolerance)
+  @inline(__always)
+  func start(of permits: Int, full: Int64, now: Int64) -> Int64 {
+    let begin = max(full, now) - tolerance
+    return max(now, min(begin, RateTicks.limit) + RateTicks.product(interval, permits))
   }
 
   /// When the bucket is full again after so many permits, at most the burst, were taken.
-  func full(afterTaking permits: Int, full: Duration, now: Duration) -> Duration {
-    max(full, now) + interval * permits
+  @inline(__always)
+  func full(afterTaking permits: Int, full: Int64, now: Int64) -> Int64 {
+    max(full, now) + RateTicks.product(interval, permits)
   }
 
   /// When the bucket is full again after so many permits were given back.
-  func full(afterReturning permits: Int, full: Duration, now: Duration) -> Duration {
-    max(full - interval * min(permits, burst), now)
+  func full(afterReturning permits: Int, full: Int64, now: Int64) -> Int64 {
+    max(full - RateTicks.product(interval, min(permits, burst)), now)
   }
 
   /// The time's worth of permits that could be taken now.
-  func headroom(full: Duration, now: Duration) -> Duration {
+  @inline(__always)
+  func headroom(full: Int64, now: Int64) -> Int64 {
     tolerance - (max(full, now) - now)
-  }
-}
-
-extension Duration {
-  /// The sum, at most ``Duration/saturated``; the instants of a process are far below.
-  fileprivate func saturatingPlus(_ other: Duration) -> Duration {
-    other > .saturated ? .saturated : self + other
   }
 }

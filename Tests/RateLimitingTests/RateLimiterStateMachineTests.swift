@@ -4,6 +4,26 @@ import Testing
 
 @testable import RateLimiting
 
+/// Tests speak of durations, the machine of ticks.
+extension RateLimiterStateMachine {
+  fileprivate mutating func tryAcquire(_ permits: Int, now: Duration) -> RateLimitDecision {
+    tryAcquire(permits, now: RateTicks.of(now))
+  }
+  fileprivate mutating func acquire(
+    _ permits: Int, deadline: Duration, now: Duration, waiter: Waiter
+  ) -> Admission {
+    acquire(
+      permits, deadline: RateTicks.of(deadline), now: RateTicks.of(now), waiter: waiter)
+  }
+  fileprivate mutating func serve(now: Duration) -> [Waiter] { serve(now: RateTicks.of(now)) }
+  fileprivate func nextStart(now: Duration) -> Duration? {
+    nextStart(now: RateTicks.of(now)).map { RateTicks.duration($0) }
+  }
+  fileprivate mutating func giveBack(_ permits: Int, now: Duration) {
+    giveBack(permits, now: RateTicks.of(now))
+  }
+}
+
 /// The obvious limiter: a bucket a limit that fills as time passes, and an array of those who wait.
 private struct Reference {
   struct Bucket {
@@ -18,7 +38,9 @@ private struct Reference {
 
   init(_ limits: [RateLimit], now: Duration) {
     buckets = limits.map { limit in
-      let interval = limit.period / limit.permits
+      // Whole sixteenths of a nanosecond, rounded up.
+      let ticks = (limit.period.nanoseconds * 16 + Int64(limit.permits) - 1) / Int64(limit.permits)
+      let interval = Duration(attoseconds: Int128(ticks) * 62_500_000)
       return Bucket(level: interval * limit.burst, interval: interval, size: interval * limit.burst)
     }
     self.now = now
@@ -67,7 +89,7 @@ private struct Reference {
     _ limits: RateLimit..., maximumWaiters: Int = 100, now: Duration = .zero
   ) -> RateLimiterStateMachine<Int> {
     RateLimiterStateMachine(
-      RateRules(limits), full: Array(repeating: now, count: limits.count),
+      RateRules(limits), full: Array(repeating: RateTicks.of(now), count: limits.count),
       maximumWaiters: maximumWaiters)
   }
 
@@ -143,7 +165,7 @@ private struct Reference {
       case .refused(.deadline, let wait) = machine.acquire(
         1, deadline: .milliseconds(3999), now: .zero, waiter: 9)
     else { return #expect(Bool(false)) }
-    #expect(wait == .seconds(4))
+    #expect(wait == RateTicks.of(.seconds(4)))
     guard case .waiting = machine.acquire(1, deadline: .seconds(4), now: .zero, waiter: 9) else {
       return #expect(Bool(false))
     }
@@ -172,7 +194,7 @@ private struct Reference {
     var machine = machine(RateLimit(1, per: .seconds(1)), maximumWaiters: 1)
     for id in 0..<2 { _ = machine.acquire(1, deadline: .seconds(99), now: .zero, waiter: id) }
     guard
-      case .refused(.queueFull, .seconds(2)?) = machine.acquire(
+      case .refused(.queueFull, RateTicks.of(.seconds(2))?) = machine.acquire(
         1, deadline: .seconds(99), now: .zero, waiter: 3)
     else { return #expect(Bool(false)) }
   }
@@ -192,7 +214,7 @@ private struct Reference {
     let start = Duration.seconds(Int.random(in: -1000...1000, using: &random))
     var reference = Reference(limits, now: start)
     var machine = RateLimiterStateMachine<Int>(
-      RateRules(limits), full: limits.map { _ in start }, maximumWaiters: 50)
+      RateRules(limits), full: limits.map { _ in RateTicks.of(start) }, maximumWaiters: 50)
     let largest = limits.map(\.burst).min() ?? 0
     var tickets: [(ticket: UInt64, id: Int)] = []
     var differences = 0
@@ -237,7 +259,7 @@ private struct Reference {
   @Test func extremeLimitsAndTimesNeverTrap() {
     let extremes = [
       RateLimit(1_000_000_000, per: .microseconds(1), burst: 1_000_000_000),
-      RateLimit(1, per: .seconds(366 * 86_400), burst: 1_000_000_000),
+      RateLimit(1, per: .seconds(366 * 86_400), burst: 1),
       RateLimit(7, per: .seconds(3), burst: 1),
     ]
     for limit in extremes {

@@ -121,6 +121,7 @@ private final class Record: Sendable {
       (RateLimit(1, per: .zero), "period"), (RateLimit(1, per: .seconds(1 << 50)), "period"),
       (RateLimit(1, per: .seconds(1), burst: 0), "burst"),
       (RateLimit(Int.max, per: .seconds(1)), "permits"),
+      (RateLimit(1, per: .seconds(86_400), burst: 1_000), "burst"),
     ] {
       let error = #expect(throws: ConfigurationError.self) { try limit.validate() }
       #expect(error?.field == field)
