@@ -25,7 +25,9 @@ public struct TracedCall: Sendable, CustomStringConvertible {
   public var description: String {
     let digits = String(number)
     let padding = String(repeating: " ", count: max(0, 5 - digits.utf8.count))
-    if case .acknowledged(let text) = detail { return "\(padding)\(digits)  -- acknowledged: \(text)" }
+    if case .acknowledged(let text) = detail {
+      return "\(padding)\(digits)  -- acknowledged: \(text)"
+    }
     let arguments =
       switch detail {
       case .none, .acknowledged: ""

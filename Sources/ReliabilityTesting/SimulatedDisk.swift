@@ -61,14 +61,12 @@ public final class SimulatedDisk: Sendable {
     WallTime(nanosecondsSince1970: machine.withLock { $0.now })
   }
 
-  /// Moves the disk's clock; each call moves it by a microsecond, too.
+  /// Moves the disk's clock; each call moves it by a microsecond, too, up to the last moment there is.
   ///
   /// - Parameter duration: How far forward; nothing happens when it is negative.
   public func advanceClock(by duration: Duration) {
-    machine.withLock { machine in
-      let step = Int64(clamping: max(0, duration.attoseconds / 1_000_000_000))
-      machine.now = machine.now.addingReportingOverflow(step).overflow ? .max : machine.now + step
-    }
+    let step = Int64(clamping: max(0, duration.attoseconds / 1_000_000_000))
+    machine.withLock { $0.advanceClock(by: step) }
   }
 }
 

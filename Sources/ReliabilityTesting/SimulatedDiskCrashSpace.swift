@@ -144,8 +144,9 @@ struct CrashSpace: Sendable {
     return result
   }
 
-  /// What each pending change comes to; `nil` where it is lost. `nil` altogether when no crash leaves that, or
-  /// when another point stands for the same state.
+  /// What each pending change comes to; `nil` where it is lost.
+  ///
+  /// `nil` altogether when no crash leaves that, or when another point stands for the same state.
   private func outcomes(_ choice: [Int]) -> [WriteOutcome?]? {
     var result = [WriteOutcome?](repeating: .whole, count: point.pending.count)
     for (axis, value) in zip(axes, choice) {
