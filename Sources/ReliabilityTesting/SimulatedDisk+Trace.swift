@@ -56,7 +56,7 @@ extension SimulatedDisk {
 
   /// Notes what a user was told, such as "saved 3": what must be true after every crash from now on.
   ///
-  /// In ``explore(options:prepare:run:recover:check:)`` the check receives all notes made before the crash. A crash
+  /// In `explore` the check receives all notes made before the crash. A crash
   /// right after a note is explored too.
   ///
   /// - Parameter note: What was promised, in words the check understands.

@@ -11,7 +11,7 @@ internal import Synchronization
 ///
 /// Hand its ``fileSystem`` to the code under test. Every call is counted, may be made to fail
 /// (``fail(_:on:at:with:persistently:)``) and is kept in the ``trace``.
-/// ``explore(options:prepare:run:recover:check:)`` crashes a run at every point and looks at every state.
+/// `explore` crashes a run at every point and looks at every state.
 ///
 /// The rules are those of Linux, seen by the superuser: no call is refused because of a mode. Relative paths begin at
 /// the root directory. The guide <doc:SimulatingDisks> has the crash model.
