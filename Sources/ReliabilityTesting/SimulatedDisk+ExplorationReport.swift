@@ -1,4 +1,4 @@
-/// How ``SimulatedDisk/explore(options:prepare:run:recover:check:)`` goes about it.
+/// How `SimulatedDisk.explore` goes about it.
 ///
 ///     var options = ExplorationOptions()
 ///     options.seed = 7

@@ -66,11 +66,12 @@ extension SimulatedDisk {
   func restarted(_ image: SimulatedImage, _ point: CrashPoint) -> SimulatedDisk {
     // Half a minute for the restart. Another seed: a program that starts again does not choose the same names.
     let seed = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(point.version) &+ 1
+    var machine = SimulatedMachine(
+      image.settled(), nextNode: point.nextNode, now: point.now, configuration: configuration,
+      seed: seed)
+    machine.advanceClock(by: 30_000_000_000)
     return SimulatedDisk(
-      SimulatedMachine(
-        image.settled(), nextNode: point.nextNode, now: point.now + 30_000_000_000,
-        configuration: configuration, seed: seed),
-      seed: seed, processIdentifier: processIdentifier % 32_000 + 1)
+      machine, seed: seed, processIdentifier: processIdentifier % 32_000 + 1)
   }
 }
 
@@ -78,7 +79,8 @@ extension SimulatedMachine {
   /// What a crash at this moment depends on.
   var crashPointNow: CrashPoint {
     CrashPoint(
-      version: version, durableVersion: durableVersion, callCount: journal.callCount, durable: durable, pending: pending,
+      version: version, durableVersion: durableVersion, callCount: journal.callCount,
+      durable: durable, pending: pending,
       nextNode: nextNode, now: now, acknowledged: journal.acknowledged.count)
   }
 }

@@ -25,7 +25,9 @@ public struct TracedCall: Sendable, CustomStringConvertible {
   public var description: String {
     let digits = String(number)
     let padding = String(repeating: " ", count: max(0, 5 - digits.utf8.count))
-    if case .acknowledged(let text) = detail { return "\(padding)\(digits)  -- acknowledged: \(text)" }
+    if case .acknowledged(let text) = detail {
+      return "\(padding)\(digits)  -- acknowledged: \(text)"
+    }
     let arguments =
       switch detail {
       case .none, .acknowledged: ""
@@ -54,7 +56,7 @@ extension SimulatedDisk {
 
   /// Notes what a user was told, such as "saved 3": what must be true after every crash from now on.
   ///
-  /// In ``explore(options:prepare:run:recover:check:)`` the check receives all notes made before the crash. A crash
+  /// In `explore` the check receives all notes made before the crash. A crash
   /// right after a note is explored too.
   ///
   /// - Parameter note: What was promised, in words the check understands.

@@ -11,7 +11,7 @@ internal import Synchronization
 ///
 /// Hand its ``fileSystem`` to the code under test. Every call is counted, may be made to fail
 /// (``fail(_:on:at:with:persistently:)``) and is kept in the ``trace``.
-/// ``explore(options:prepare:run:recover:check:)`` crashes a run at every point and looks at every state.
+/// `explore` crashes a run at every point and looks at every state.
 ///
 /// The rules are those of Linux, seen by the superuser: no call is refused because of a mode. Relative paths begin at
 /// the root directory. The guide <doc:SimulatingDisks> has the crash model.
@@ -61,14 +61,12 @@ public final class SimulatedDisk: Sendable {
     WallTime(nanosecondsSince1970: machine.withLock { $0.now })
   }
 
-  /// Moves the disk's clock; each call moves it by a microsecond, too.
+  /// Moves the disk's clock; each call moves it by a microsecond, too, up to the last moment there is.
   ///
   /// - Parameter duration: How far forward; nothing happens when it is negative.
   public func advanceClock(by duration: Duration) {
-    machine.withLock { machine in
-      let step = Int64(clamping: max(0, duration.attoseconds / 1_000_000_000))
-      machine.now = machine.now.addingReportingOverflow(step).overflow ? .max : machine.now + step
-    }
+    let step = Int64(clamping: max(0, duration.attoseconds / 1_000_000_000))
+    machine.withLock { $0.advanceClock(by: step) }
   }
 }
 

@@ -31,7 +31,7 @@ struct SimulatedBackend: FileSystemBackend {
     on machine: inout SimulatedMachine, onFault: (inout SimulatedMachine) -> Void,
     _ body: (inout SimulatedMachine) throws(ErrorNumber) -> R
   ) -> Result<R, ErrorNumber> {
-    machine.now += 1000
+    machine.advanceClock(by: 1000)
     // A closed descriptor's path is gone afterwards.
     let path = machine.journal.isTracing ? paths(subject, machine)[0] : ""
     let all = machine.journal.wantsPaths ? paths(subject, machine) : []

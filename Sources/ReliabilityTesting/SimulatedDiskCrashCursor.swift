@@ -29,7 +29,8 @@ final class CrashCursor: Sendable {
 
   private enum Way {
     case everyPoint(next: [Int]?)
-    case drawn(corners: [[Int]], next: Int, left: Int)
+    /// `left` counts states; `tries` ends a search for ever rarer ones.
+    case drawn(corners: [[Int]], next: Int, left: Int, tries: Int)
   }
 
   private struct State {
@@ -79,6 +80,9 @@ final class CrashCursor: Sendable {
         }
         guard let image = space.image(choice) else { continue }
         state.counts.states += 1
+        if case .drawn(let corners, let next, let left, let tries) = state.way {
+          state.way = .drawn(corners: corners, next: next, left: left - 1, tries: tries)
+        }
         if seen.insert(space.digest(image, known: &state.known)) {
           return CrashState(
             space: space, choice: choice, image: image, pointIndex: state.pointIndex)
@@ -107,7 +111,8 @@ final class CrashCursor: Sendable {
       state.counts.sampledPoints += 1
       state.wasExhaustive = false
       state.way = .drawn(
-        corners: space.corners(limit: options.samples), next: 0, left: options.samples)
+        corners: space.corners(limit: options.samples), next: 0, left: options.samples,
+        tries: options.samples &* 10)
     }
     return true
   }
@@ -119,9 +124,9 @@ final class CrashCursor: Sendable {
       let result = choice
       state.way = .everyPoint(next: space.advance(&choice) ? choice : nil)
       return result
-    case .drawn(let corners, let next, let left):
-      if left <= 0 { return nil }
-      state.way = .drawn(corners: corners, next: next + 1, left: left - 1)
+    case .drawn(let corners, let next, let left, let tries):
+      if left <= 0 || tries <= 0 { return nil }
+      state.way = .drawn(corners: corners, next: next + 1, left: left, tries: tries - 1)
       return next < corners.count ? corners[next] : space.sample(using: &state.generator)
     }
   }

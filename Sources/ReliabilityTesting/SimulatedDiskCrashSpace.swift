@@ -27,8 +27,8 @@ struct CrashSpace: Sendable {
   /// The number of changes whose every state was enumerated at an earlier moment; 0 for none.
   private let known: Int
   private let isContinuation: Bool
-  /// For each axis that is about a file without a durable name: the pending changes that give it one.
-  private let makers: [[Int]?]
+  /// For each axis about a file whose names change: how many names it has.
+  private let nameCounts: [NameCount?]
 
   /// - Parameter earlier: A crash point all of whose states were met before.
   init(_ point: CrashPoint, sectorSize: Int, after earlier: CrashPoint? = nil) {
@@ -74,21 +74,14 @@ struct CrashSpace: Sendable {
     self.axes = axes
     self.hasTies = hasTies
     self.changing = changing
-    makers = axes.map { axis in CrashSpace.makers(of: axis, in: point) }
-  }
-
-  private static func makers(of axis: Axis, in point: CrashPoint) -> [Int]? {
-    let index: Int
-    switch axis {
-    case .write(let change, _), .resize(let change): index = change
-    case .chain(let changes): index = changes[0]
-    }
-    guard let node = point.pending[index].node, node != SimulatedImage.root,
-      point.durable[node]?.links == 0
-    else { return nil }
-    return point.pending.indices.filter { index in
-      guard case .names(let changes, _) = point.pending[index].effect else { return false }
-      return changes.contains { $0.node == node }
+    let counts = NameCount.all(at: point)
+    nameCounts = axes.map { axis in
+      let index: Int
+      switch axis {
+      case .write(let change, _), .resize(let change): index = change
+      case .chain(let changes): index = changes[0]
+      }
+      return point.pending[index].node.flatMap { counts[$0] }
     }
   }
 
@@ -144,8 +137,9 @@ struct CrashSpace: Sendable {
     return result
   }
 
-  /// What each pending change comes to; `nil` where it is lost. `nil` altogether when no crash leaves that, or
-  /// when another point stands for the same state.
+  /// What each pending change comes to; `nil` where it is lost.
+  ///
+  /// `nil` altogether when no crash leaves that, or when another point stands for the same state.
   private func outcomes(_ choice: [Int]) -> [WriteOutcome?]? {
     var result = [WriteOutcome?](repeating: .whole, count: point.pending.count)
     for (axis, value) in zip(axes, choice) {
@@ -162,8 +156,8 @@ struct CrashSpace: Sendable {
     // Without the new changes it is a state of the crash point before.
     if isContinuation, !result[known...].contains(where: { $0 != nil }) { return nil }
     // What is in a file that has no name makes no difference: only the first of these points counts.
-    for (axis, makers) in makers.enumerated() where choice[axis] != 0 {
-      if let makers, !makers.contains(where: { result[$0] != nil }) { return nil }
+    for (axis, names) in nameCounts.enumerated() where choice[axis] != 0 {
+      if let names, names.isZero(result) { return nil }
     }
     return result
   }
@@ -217,6 +211,46 @@ struct CrashSpace: Sendable {
     return zip(point.pending, outcomes).map { change, outcome in
       "call \(change.call): \(change.text): \(outcome?.text(of: change) ?? "lost")"
     }
+  }
+}
+
+/// How many names a file has, as its directories' changes are kept or lost.
+private struct NameCount: Sendable {
+  var durable: Int
+  /// The pending changes that give it a name or take one, and how many.
+  var changes: [(index: Int, difference: Int)] = []
+
+  func isZero(_ outcomes: [WriteOutcome?]) -> Bool {
+    var count = durable
+    for change in changes where outcomes[change.index] != nil { count += change.difference }
+    return count == 0
+  }
+
+  private struct Place: Hashable {
+    var directory: Int
+    var name: String
+  }
+
+  /// The counts of all files whose names change; a directory's changes are kept in order, so one replay tells.
+  static func all(at point: CrashPoint) -> [Int: NameCount] {
+    var result: [Int: NameCount] = [:]
+    var found: [Place: Int?] = [:]
+    func add(_ node: Int?, _ index: Int, _ difference: Int) {
+      guard let node else { return }
+      result[node, default: NameCount(durable: point.durable[node]?.links ?? 0)].changes.append(
+        (index, difference))
+    }
+    for (index, change) in point.pending.enumerated() {
+      guard case .names(let changes, _) = change.effect else { continue }
+      for change in changes {
+        let place = Place(directory: change.directory, name: change.name)
+        let old = found[place] ?? point.durable[change.directory]?.names[change.name]
+        add(old, index, -1)
+        add(change.node, index, 1)
+        found[place] = .some(change.node)
+      }
+    }
+    return result
   }
 }
 

@@ -148,8 +148,8 @@ extension SimulatedMachine {
     if let capacity = configuration.capacity, configuration.allocatesLate,
       pending.contains(where: { isUnfailedWrite($0, to: node) })
     {
-      let durableBytes = durable.nodes.reduce(0) { $0 + ($1.key == node ? 0 : $1.value.bytes.count) }
-      if durableBytes + (visible[node]?.bytes.count ?? 0) > capacity {
+      let others = durable.nodes.reduce(0) { $0 + ($1.key == node ? 0 : $1.value.bytes.count) }
+      if others + (visible[node]?.bytes.count ?? 0) > capacity {
         failSync(of: node)
         throw configuration.fullDiskError
       }
@@ -202,12 +202,16 @@ extension SimulatedMachine {
       let number = pending[index].number
       guard changes.contains(where: { number <= limits[$0.directory] ?? 0 }) else { continue }
       isKept[index] = true
-      for change in changes { limits[change.directory] = max(limits[change.directory] ?? 0, number) }
+      for change in changes {
+        limits[change.directory] = max(limits[change.directory] ?? 0, number)
+      }
       if let required = pending[index].requires,
         let first = pending.first(where: { $0.number == required }),
         case .names(let others, _) = first.effect
       {
-        for other in others { limits[other.directory] = max(limits[other.directory] ?? 0, required) }
+        for other in others {
+          limits[other.directory] = max(limits[other.directory] ?? 0, required)
+        }
       }
     }
     guard isKept.contains(true) else { return }

@@ -52,6 +52,8 @@ extension SimulatedMachine {
     }
   }
 
+  /// Moves a name.
+  ///
   /// Between two directories a file's new name is never later on the medium than the loss of its old one, so a
   /// crash leaves it under one of them or both. A directory, and two names in one directory, move in one step.
   private mutating func move(

@@ -30,7 +30,9 @@ struct SimulatedMachine: Sendable {
   /// Of these, who must be woken once the state is unlocked.
   var wakeable: [SimulatedWaiter] = []
 
-  /// The clock: nanoseconds since 1970. Each call takes a microsecond.
+  /// The clock: nanoseconds since 1970.
+  ///
+  /// Each call takes a microsecond.
   var now: Int64
   /// Goes up with every change that a crash could show.
   var version = 0
@@ -51,6 +53,11 @@ struct SimulatedMachine: Sendable {
     durable = image
     self.nextNode = nextNode
     self.now = now
+  }
+
+  mutating func advanceClock(by nanoseconds: Int64) {
+    let (sum, isLate) = now.addingReportingOverflow(nanoseconds)
+    now = isLate ? .max : sum
   }
 
   /// Makes a change that a sync must still make durable.

@@ -226,7 +226,7 @@ import Testing
     try? files.removeDirectory(path, in: nil)
   }
 
-  @Test(.enabled(if: geteuid() == 0, "the simulated user is the superuser"), arguments: 1...60)
+  @Test(.enabled(if: geteuid() == 0, "the simulated user is the superuser"), arguments: 1...20)
   func randomCallsHaveTheSameResultsAsOnTheMachinesFileSystem(seed: Int) throws {
     var template = Array("/tmp/simulated-disk-XXXXXX".utf8CString)
     try #require(unsafe mkdtemp(&template) != nil)
