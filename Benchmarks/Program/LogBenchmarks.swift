@@ -94,24 +94,3 @@ enum LogBenchmarks {
     return Double(count) / ((clock.now - start) / .seconds(1))
   }
 }
-
-/// A file that is appended to by the system calls alone.
-private struct RawAppend: Sendable {
-  private let file: Int32
-
-  /// Opened once and left to the end of the process.
-  init(_ path: String) throws {
-    file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    if file < 0 { throw RawFileError(code: errno) }
-  }
-
-  func append(_ line: [UInt8]) throws {
-    let written = unsafe line.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
-    #if canImport(Darwin)
-      let synced = fcntl(file, F_FULLFSYNC)
-    #else
-      let synced = fdatasync(file)
-    #endif
-    if written != line.count || synced < 0 { throw RawFileError(code: errno) }
-  }
-}
