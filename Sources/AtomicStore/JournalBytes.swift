@@ -27,7 +27,8 @@ struct JournalWriter {
   mutating func raw(_ value: some Sequence<UInt8>) { content.append(contentsOf: value) }
 
   mutating func pad(toMultipleOf unit: Int) {
-    while !content.count.isMultiple(of: unit) { content.append(0) }
+    let rest = content.count % unit
+    if rest > 0 { content.append(contentsOf: repeatElement(0, count: unit - rest)) }
   }
 
   /// Writes over what is there.

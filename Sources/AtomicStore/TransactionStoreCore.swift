@@ -104,16 +104,18 @@ extension TransactionStoreCore {
   /// Takes in what other processes have done since the last call.
   mutating func refresh(_ token: FencingToken) throws(StoreError) {
     if isBroken { throw StoreError(.outcomeUnknown, path: journal.path) }
-    if let last = lastToken, token == last || token.directlyFollows(last) {
-      lastToken = token
-      return
-    }
-    lastToken = nil
     let path = journal.path
     let directory = files.root
     let status = try storeCall(path) { () throws(SystemCallError) in
       try directory.open.status(of: JournalName.journal)
     }
+    if status?.inode == journal.inode, let last = lastToken,
+      token == last || token.directlyFollows(last)
+    {
+      lastToken = token
+      return
+    }
+    lastToken = nil
     let known = journal.lastTransaction
     if status?.inode != journal.inode {
       guard let other = try Journal.open(in: files.root.open) else {

@@ -5,7 +5,9 @@ import Synchronization
 ///
 /// SQLite's method: fail the n-th call for n = 1, 2, 3 … until a run meets no failure, and look at the invariants
 /// after each.
-final class FaultyFileSystem: FileSystemBackend {
+///
+/// Unchecked, because it has a subclass: all that changes is behind a lock.
+class FaultyFileSystem: FileSystemBackend, @unchecked Sendable {
   enum Fault: Sendable {
     case none
     /// The n-th call, counted from 1, fails; those after it work.

@@ -17,13 +17,15 @@ import Testing
   }
 
   static func open(
-    _ disk: SimulatedDisk, afterCrash: Bool = true, sideThreshold: Int = 1 << 20
+    _ disk: SimulatedDisk, afterCrash: Bool = true, sideThreshold: Int = 1 << 20,
+    fileSystem: FileSystem? = nil
   ) throws -> TransactionStoreCore {
     var options = TransactionStoreCore.Options.small
     options.sideThreshold = sideThreshold
     let epoch = afterCrash ? restarts.add(1, ordering: .relaxed).newValue : 1
     return try TransactionStoreCore.open(
-      "store", token: token(epoch: epoch), options: options, fileSystem: disk.fileSystem)
+      "store", token: token(epoch: epoch), options: options,
+      fileSystem: fileSystem ?? disk.fileSystem)
   }
 
   /// One transaction of the run: the files before and after it.
@@ -129,5 +131,39 @@ import Testing
       check: Self.check)
     print(report)
     #expect(report.states > 200)
+  }
+  /// An exploration that finds nothing proves little, unless it finds what is wrong for sure.
+  @Test(arguments: SeededBugFileSystem.Bug.allCases)
+  func aBugThatLosesOrTearsATransactionIsFound(bug: SeededBugFileSystem.Bug) {
+    var options = ExplorationOptions()
+    options.samples = 60
+    options.exhaustiveStates = 60
+    let violation = #expect(throws: CrashViolation.self) {
+      try SimulatedDisk.explore(
+        options: options,
+        prepare: { disk in
+          try Self.prepare(disk)
+          _ = try Self.open(disk, afterCrash: false)
+        },
+        run: { disk in
+          // One bug is in the recovery, the others are in what went before.
+          let buggy = SeededBugFileSystem(bug, over: disk.fileSystem)
+          let fileSystem = bug == .truncatesInsteadOfRedoing ? disk.fileSystem : buggy.fileSystem
+          var core = try Self.open(disk, afterCrash: false, fileSystem: fileSystem)
+          if bug == .repeatsAFailedSync {
+            disk.fail(.fdatasync, on: JournalName.journal, at: 2, with: .inputOutput)
+          }
+          for number in 1...2 { try Self.commit(number, &core, disk) }
+          try core.checkpoint(Self.token())
+          try Self.commit(3, &core, disk)
+        },
+        recover: { disk in
+          let buggy = SeededBugFileSystem(bug, over: disk.fileSystem)
+          let fileSystem = bug == .truncatesInsteadOfRedoing ? buggy.fileSystem : disk.fileSystem
+          _ = try Self.open(disk, fileSystem: fileSystem)
+        },
+        check: Self.check)
+    }
+    #expect(violation?.underlying is Violated, "\(violation?.description ?? "")")
   }
 }
