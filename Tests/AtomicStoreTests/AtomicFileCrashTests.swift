@@ -12,7 +12,7 @@ import Testing
 
 /// `AtomicFile` under every crash of the simulated disk: the old content or the new one, never less than what was
 /// acknowledged, and readable only by those who could read the old one.
-@Suite struct AtomicFileCrashTests {
+@Suite(.offThePool) struct AtomicFileCrashTests {
   /// What a check found.
   struct Broken: Error, CustomStringConvertible {
     var description: String

@@ -7,7 +7,7 @@ import Testing
 @testable import AtomicStore
 
 /// Power cuts at every call and in every state that one may leave, also a second time during recovery.
-@Suite struct FileTransactionCrashTests {
+@Suite(.offThePool) struct FileTransactionCrashTests {
   /// Tokens as a lock would give them out, which is not what is tested here: each start of the machine is an epoch.
   static let turns = Atomic<UInt64>(1)
   static let restarts = Atomic<UInt32>(1)
