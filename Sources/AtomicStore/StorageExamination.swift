@@ -1,6 +1,8 @@
 internal import ReliabilityIO
 
-/// One examination of one directory. Every file it makes has a name that ``OrphanSweeper`` knows.
+/// One examination of one directory.
+///
+/// Every file it makes has a name that ``OrphanSweeper`` knows.
 struct Examination: ~Copyable {
   private let directory: OpenDirectory
   private var report: StorageReport
@@ -22,13 +24,15 @@ struct Examination: ~Copyable {
     }
     report.fileSystemName = kind?.name
     report.isNetwork = kind?.isNetwork
-    attempt(.directorySync, alsoUnsupported: [.badDescriptor]) { examination throws(SystemCallError) in
+    attempt(.directorySync, alsoUnsupported: [.badDescriptor]) {
+      examination throws(SystemCallError) in
       try examination.directory.sync()
       return true
     }
     let first = newName()
     var made: OpenFile?
-    attempt(.createFiles, alsoUnsupported: [.permissionDenied, .notPermitted, .readOnlyFileSystem]) {
+    attempt(.createFiles, alsoUnsupported: [.permissionDenied, .notPermitted, .readOnlyFileSystem])
+    {
       examination throws(SystemCallError) in
       made = try examination.make(first)
       return true
@@ -105,7 +109,9 @@ extension Examination {
       let other = try examination.directory.open(name, [.read, .write, .noFollow])
       if try examination.isGranted({ backend throws(ErrorNumber) in
         try backend.lock(other.descriptor, .exclusive)
-      }) { return false }
+      }) {
+        return false
+      }
       try file.lock(.unlock)
       return try examination.isGranted { backend throws(ErrorNumber) in
         try backend.lock(other.descriptor, .exclusive)

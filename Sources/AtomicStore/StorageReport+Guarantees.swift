@@ -140,7 +140,8 @@ extension StorageReport {
       // What is said of the one that every platform has.
       return obstacle([.createFiles, .wholeFileLock]) ?? (.missing, "there are no locks.")
     }
-    let order = queue ? "processes queue in order of arrival" : "processes queue, in no strict order"
+    let order =
+      queue ? "processes queue in order of arrival" : "processes queue, in no strict order"
     if isNetwork == true {
       return (
         .limited,
@@ -153,10 +154,14 @@ extension StorageReport {
   private var orphanProof: (Verdict, String) {
     if let obstacle = obstacle([.createFiles]) { return obstacle }
     guard supports(.wholeFileLock) else {
-      return (.limited, "wholeFileLock is \(finding(.wholeFileLock)): orphans go by age, after a day.")
+      return (
+        .limited, "wholeFileLock is \(finding(.wholeFileLock)): orphans go by age, after a day."
+      )
     }
     if isNetwork != false {
-      return (.limited, "locks may not reach writers on other machines: orphans go by age, after a day.")
+      return (
+        .limited, "locks may not reach writers on other machines: orphans go by age, after a day."
+      )
     }
     return (.holds, "the lock of a writer that dies is freed by the kernel.")
   }

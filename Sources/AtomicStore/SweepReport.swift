@@ -58,6 +58,7 @@ extension SweepReport: CustomStringConvertible {
   /// The counts in one line.
   public var description: String {
     let bytes = removed.reduce(0) { $0 + $1.size }
-    return "removed \(removed.count) files (\(bytes) bytes), kept \(kept.count), failed \(failures.count)"
+    return
+      "removed \(removed.count) files (\(bytes) bytes), kept \(kept.count), failed \(failures.count)"
   }
 }

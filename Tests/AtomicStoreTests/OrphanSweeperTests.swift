@@ -74,7 +74,8 @@ import Testing
     let names = [
       ".rtmp", "a.rtmp", ".a.1.rtmp", ".a.1.0123456789abcde.rtmp", ".a.0.0123456789abcdef.rtmp",
       ".a.1.0123456789abcdeF.rtmp", ".a.01.0123456789abcdef.rtmp", "a.1.0123456789abcdef.rtmp",
-      ".a.1.0123456789abcdef.rtmp2", "..1.0123456789abcdef.rtmp", ".a.fffffffff.0123456789abcdef.rtmp",
+      ".a.1.0123456789abcdef.rtmp2", "..1.0123456789abcdef.rtmp",
+      ".a.fffffffff.0123456789abcdef.rtmp",
       ".\(String(repeating: "a", count: 181)).1.0123456789abcdef.rtmp", "settings.json",
     ]
     for name in names { try scratch.write("x", to: name) }
@@ -180,7 +181,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ErrorNumber.inputOutput, .permissionDenied, .noMemory, .staleHandle, .tooManyOpenFiles, .noSpace,
+    ErrorNumber.inputOutput, .permissionDenied, .noMemory, .staleHandle, .tooManyOpenFiles,
+    .noSpace,
   ])
   func aFailureOfAnyCallLeavesNothingOpenAndRemovesNothingAlive(number: ErrorNumber) throws {
     var n = 1
