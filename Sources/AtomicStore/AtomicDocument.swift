@@ -11,7 +11,7 @@ public import ReliabilityIO
 /// The file is plain JSON that every other tool reads and writes. A save replaces it in one step, keeps the previous
 /// content as a backup, and records a checksum beside the content (not in it); a load takes the newest content that is
 /// sound. ``update(default:timeout:_:)`` loses no change however many tasks and processes make some at once. The guide
-/// <doc:AtomicDocument> has the exact rules.
+/// <doc:SavingDocuments> has the exact rules.
 ///
 /// Every writer should go through a document (of any process); readers need not.
 ///

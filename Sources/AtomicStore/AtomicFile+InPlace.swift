@@ -38,7 +38,8 @@ extension AtomicFile {
     do throws(SystemCallError) {
       checksum = try overwrite(file, status, with: bytes, options: options)
     } catch {
-      let isRestored = backupOutcome != .none && error.call != "fsync"
+      let isRestored =
+        backupOutcome != .none && error.call != "fsync"
         && restore(file, size: status.size, from: backupPath)
       throw StoreError(isRestored ? .writing(error) : .writtenInPart, path: path, cause: error)
     }

@@ -34,7 +34,7 @@ extension AtomicFile {
       /// Copy the old content to a backup, make that durable, and then write over the file itself.
       ///
       /// Not atomic: readers can see a part of it, and a crash can leave a part of it; the backup is whole. Never done
-      /// unless asked for, and said in ``PublishOutcome/method-swift.property``. Only by `replace` and documents, not by
+      /// unless asked for, and said in ``PublishOutcome/method``. Only by `replace` and documents, not by
       /// a file that is written in pieces.
       ///
       /// - Parameter at: The backup's path, which may be in another directory; `nil` is `<name>.bak` beside the file.
@@ -84,7 +84,7 @@ extension AtomicFile {
     /// writer takes, such as ``AtomicDocument``'s, closes the gap.
     public var ifUnchanged: FileVersion?
 
-    /// Whether the new file carries a checksum in an extended attribute, for ``AtomicFile/contents(of:fileSystem:)-6zh3k``.
+    /// Whether the new file carries a checksum in an extended attribute, for `AtomicFile.contents(of:)`.
     ///
     /// Where the file system keeps none, ``PublishOutcome/checksum`` says so and the save goes on.
     public var recordsChecksum: Bool

@@ -41,7 +41,7 @@ enum BackupRule: Sendable {
   case never
 }
 
-/// The names of backups: `<name>.bak`, `<name>.bak.2`, …
+/// The names of backups: `<name>.bak`, `<name>.bak.2` and so on.
 enum BackupName {
   static func make(for name: String, generation: Int) -> String {
     generation == 1 ? "\(name).bak" : "\(name).bak.\(generation)"

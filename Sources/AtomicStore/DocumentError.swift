@@ -20,8 +20,9 @@ public struct DocumentError: ClassifiedError {
     public static let notFinite = Code(rawValue: "notFinite")
     /// The value can't be written as JSON for another reason.
     public static let notEncodable = Code(rawValue: "notEncodable")
-    /// The file holds exactly what was saved, but not the JSON of this type: a program with another idea of the type
-    /// saved it. Neither moved aside nor replaced by an older backup, because nothing is damaged.
+    /// The file holds exactly what was saved, but not the JSON of this type.
+    ///
+    /// A program with another idea of the type saved it. Neither moved aside nor replaced by an older backup, because nothing is damaged.
     public static let notDecodable = Code(rawValue: "notDecodable")
     /// There is no document to change, and no default was given.
     public static let missing = Code(rawValue: "missing")

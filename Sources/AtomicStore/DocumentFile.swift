@@ -1,9 +1,9 @@
 internal import BackoffLock
 internal import ReliabilityIO
 
-/// The files of one document: target, backups, lock and what was moved aside. Knows bytes, not values.
+/// The files of one document: target, backups, lock and what was moved aside.
 ///
-/// Functions without `async` make disk calls and run on a disk thread.
+/// It knows bytes, not values. Functions without `async` make disk calls and run on a disk thread.
 final class DocumentFile: Sendable {
   /// What is at the path.
   struct Inspection: Sendable {
@@ -89,6 +89,10 @@ extension DocumentFile {
       let lock = lock(for: path)
       let hold = DocumentHold(
         path: path, lock: lock, hold: try await lock.acquire(.exclusive, timeout: timeout))
+      if Task.isCancelled {
+        hold.release()
+        throw CancellationError()
+      }
       do throws(StoreError) {
         let found = try await run { file throws(StoreError) in
           try file.inspect(
@@ -192,7 +196,8 @@ extension DocumentFile {
       return outcome
     } catch {
       guard error.code == .targetExists else { throw error }
-      throw StoreError(.targetChanged, path: self.path, cause: error.cause, leftover: error.leftover)
+      throw StoreError(
+        .targetChanged, path: self.path, cause: error.cause, leftover: error.leftover)
     }
   }
 

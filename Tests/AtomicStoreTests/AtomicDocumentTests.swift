@@ -1,4 +1,5 @@
 import AtomicStore
+import Dispatch
 import ReliabilityIO
 import Testing
 
@@ -72,7 +73,9 @@ import Testing
       #expect(error?.category == .validation && error?.retryability == .notRetryable)
     }
     let list = AtomicDocument<[[Double]]>(scratch.file("list"))
-    let error = await #expect(throws: DocumentError.self) { try await list.save([[1], [2, number]]) }
+    let error = await #expect(throws: DocumentError.self) {
+      try await list.save([[1], [2, number]])
+    }
     #expect(error?.field == "[1][1]")
     #expect(try await document.load().value?.count == 1)
     #expect(scratch.documents == ["settings.json"])
@@ -273,13 +276,13 @@ import Testing
     func updatesOfSeveralProcessesLoseNothingAndAReaderAlwaysSeesWholeJSON() async throws {
       let scratch = ScratchDirectory(inMemory: true)
       let path = scratch.file("settings.json")
-      let (processes, updates) = (4, 25)
-      let isDone = Counter()
-      async let seen = Self.read(scratch, until: isDone)
+      let (processes, updates) = (4, 50)
+      let reader = OutsideReader(of: scratch)
       await withTaskGroup(of: Void.self) { group in
         for _ in 0..<processes {
           group.addTask {
-            await #expect(processExitsWith: .success) { [path = path as String, updates = updates as Int] in
+            await #expect(processExitsWith: .success) {
+              [path = path as String, updates = updates as Int] in
               let document = AtomicDocument<Settings>(path)
               for _ in 0..<updates {
                 try await document.update(default: Settings()) { $0.count += 1 }
@@ -288,31 +291,43 @@ import Testing
           }
         }
       }
-      _ = isDone.next()
-      let reads = try await seen
+      let reads = await reader.stop()
       #expect(reads > 10)
       #expect(try await scratch.document().load().value?.count == processes * updates)
       #expect(scratch.documents == ["settings.json", "settings.json.bak"])
     }
+  }
 
-    /// Reads as any other program would, and expects a value that never goes back.
-    private static func read(_ scratch: ScratchDirectory, until done: Counter) async throws -> Int {
-      var reads = 0
-      var last = 0
-      while done.count == 0 {
-        let bytes = await DiskExecutor.shared.run { scratch.readBytes("settings.json") }
-        if let bytes {
+  /// Reads as any other program would, and expects whole JSON and a value that never goes back.
+  private final class OutsideReader: Sendable {
+    private let isDone = Counter()
+    private let reads = Counter()
+    private let ended = DispatchGroup()
+
+    init(of scratch: ScratchDirectory) {
+      DispatchQueue.global().async(group: ended) { [self] in
+        var last = 0
+        while isDone.count == 0 {
+          guard let bytes = scratch.readBytes("settings.json") else { continue }
           let text = String(decoding: bytes, as: UTF8.self)
-          let count = try #require(text.firstMatch(of: /^\{\n  "count": (\d+),/)?.output.1)
-          #expect(text.hasSuffix("\n}\n"))
-          let now = try #require(Int(count))
-          #expect(now >= last)
+          guard text.hasPrefix("{\n  \"count\": "), text.hasSuffix("\n}\n"),
+            let now = Int(text.dropFirst(13).prefix { $0 != "," }), now >= last
+          else {
+            Issue.record("after \(last) a reader saw \(text)")
+            return
+          }
           last = now
-          reads += 1
+          _ = reads.next()
         }
-        await Task.yield()
       }
-      return reads
+    }
+
+    func stop() async -> Int {
+      _ = isDone.next()
+      await withCheckedContinuation { continuation in
+        ended.notify(queue: .global()) { continuation.resume() }
+      }
+      return reads.count
     }
   }
 #endif

@@ -21,7 +21,9 @@ import Testing
     for n in 1...count { try await document.save(Settings(count: n)) }
   }
 
-  static let damages = ["", "\0\0\0\0", "{\"count\": 1", "not JSON", "{}", "[1]", "{\"count\":\"x\"}"]
+  static let damages = [
+    "", "\0\0\0\0", "{\"count\": 1", "not JSON", "{}", "[1]", "{\"count\":\"x\"}",
+  ]
 
   @Test(arguments: damages)
   func aDamagedDocumentIsMovedAsideAndTheBackupTakesItsPlace(damage: String) async throws {
@@ -197,7 +199,8 @@ import Testing
     try await document.save(Settings(count: 1))
     try await document.save(Settings(count: 2))
     #expect(
-      events.kinds.contains { if case .backupFailed(let f) = $0 { f.isUnsupported } else { false } })
+      events.kinds.contains { if case .backupFailed(let f) = $0 { f.isUnsupported } else { false } }
+    )
     try await cut(scratch, "settings.json", to: "bad")
     #expect(try await document.load().source == .none)
     #expect(scratch.documents.count == 1 && scratch.read(scratch.documents[0]) == "bad")
