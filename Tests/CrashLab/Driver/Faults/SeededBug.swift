@@ -56,7 +56,7 @@ final class BuggyFileSystem: ForwardingFileSystem {
       let copy = try base.duplicate(file)
       state.withLock { $0.unsynced.append(copy) }
     case .retryFailedSync:
-      for _ in 0..<3 {
+      for _ in 0..<200 {
         do throws(ErrorNumber) {
           return try base.sync(file, kind)
         } catch { continue }

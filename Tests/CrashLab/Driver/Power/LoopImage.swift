@@ -18,8 +18,10 @@
     }
 
     /// Makes it new; it must not be mounted.
-    func reset() {
-      let copy = Child(["cp", "--sparse=always", template, image])
+    ///
+    /// - Parameter keepsZeros: Whether blocks of zeros that the template has stay allocated, such as those of the journal.
+    func reset(keepsZeros: Bool = false) {
+      let copy = Child(["cp", keepsZeros ? "--sparse=auto" : "--sparse=always", template, image])
       if copy.wait() != .exited(0) { System.fail("can't copy \(template)") }
       System.forgetCache(of: device)
     }

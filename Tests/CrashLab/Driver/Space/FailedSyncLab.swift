@@ -5,15 +5,16 @@
   /// when the page cache is gone.
   struct FailedSyncLab {
     static func run(_ arguments: Arguments) -> Int32 {
-      var verdict = Verdict("failed-sync")
+      var verdict = Verdict("failed-sync/\(arguments["workload"])")
       let image = LoopImage(
         type: arguments["type"], folder: arguments["folder"], device: arguments["device"])
       let evidence = arguments["records"] + "/evidence"
       Files.remove(evidence)
-      image.reset()
+      // The file system's own blocks are safe; only what is new has no place.
+      image.reset(keepsZeros: true)
       let words = [
-        "--workload", "bulk", "--directory", image.mountPoint, "--evidence", evidence, "--fault",
-        Fault.powerCut.rawValue,
+        "--workload", arguments["workload"], "--directory", image.mountPoint,
+        "--evidence", evidence, "--fault", Fault.powerCut.rawValue,
       ]
       image.mount()
       let first = Child(lab: ["work"] + words, capturesOutput: true).finish()

@@ -41,7 +41,8 @@ enum Workloads {
     ("document", DocumentWorkload.self),
     ("log", LogWorkload.self),
     ("transaction", TransactionWorkload.self),
-    ("bulk", BulkWorkload.self),
+    ("bulk-save", BulkSaveWorkload.self),
+    ("bulk-log", BulkLogWorkload.self),
   ]
 
   static func named(_ name: String) -> any Workload {
