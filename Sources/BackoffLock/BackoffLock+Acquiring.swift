@@ -25,10 +25,11 @@ extension BackoffLock {
 
   /// Gives the lock back.
   ///
-  /// Calling it again does nothing.
+  /// Calling it again does nothing, and so does calling it in a copy made by `fork`: the open file is shared with the
+  /// original, whose lock it would give up.
   package func release(_ hold: LockHold) {
-    guard hold.markReleased() else { return }
-    let held = now - hold.start
+    guard let start = hold.end(), !ForkWatch.isCopy else { return }
+    let held = now - start
     meter.recordHold(held)
     hold.core.release(hold, held: held)
   }
@@ -50,7 +51,7 @@ extension BackoffLock {
         meter.countQueued(core.read { $0.machine.waiting })
         let alarm = request.limit(hold)
         await withTaskCancellationHandler {
-          await withCheckedContinuation { hold.park(.task($0)) }
+          unsafe await withUnsafeContinuation { unsafe hold.park(.task($0)) }
         } onCancel: {
           core.leave(hold, .cancelled)
         }

@@ -31,7 +31,9 @@ public final class BackoffLock: Sendable {
 
   let meter = LockMeter()
   private let fileSystem: FileSystem
-  private let clock: any TimeSource
+  /// How it waits, on a local file system and on a network.
+  let strategies: (local: LockStrategy, network: LockStrategy)
+  private let clock: NanosecondClock
   private let registry: LockRegistry
   private let mechanism: LockFile.Mechanism
   private let current = Lock<LockCore?>(nil)
@@ -62,12 +64,16 @@ public final class BackoffLock: Sendable {
     self.path = path
     self.configuration = configuration
     self.fileSystem = fileSystem
-    self.clock = clock
+    self.clock = NanosecondClock(clock)
     self.registry = registry
     mechanism = usesWholeFiles ? .files : .native
+    strategies = (
+      configuration.strategy.resolved(isNetwork: false, mechanism: mechanism),
+      configuration.strategy.resolved(isNetwork: true, mechanism: mechanism)
+    )
   }
 
-  var now: Duration { clock.now.sinceOrigin }
+  var now: Duration { .nanoseconds(clock.now) }
 }
 
 // MARK: - The file
@@ -104,8 +110,8 @@ extension BackoffLock {
   }
 
   func schedule(_ alarm: LockAlarm, at end: Duration) {
-    clock.schedule(alarm, at: .init(sinceOrigin: end))
+    clock.source.schedule(alarm, at: .init(sinceOrigin: end))
   }
 
-  func cancel(_ alarm: LockAlarm) { clock.cancel(alarm) }
+  func cancel(_ alarm: LockAlarm) { clock.source.cancel(alarm) }
 }

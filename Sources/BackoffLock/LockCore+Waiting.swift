@@ -44,25 +44,15 @@ extension LockCore {
       }
       return
     }
-    if polling.isSpent(for: head) {
-      file.giveUpEverything()
-      var failed: LockHold?
-      let step = transition { (state: inout State) -> Machine.Action? in
-        let (head, action) = state.machine.failed(now: now)
-        failed = head
-        return action
-      }
-      failed?.settle(.timedOut)
-      if let step { carryOut(step) }
-      return
-    }
+    if polling.isSpent(for: head) { return giveUp(attempt, file, head) }
     let alarm = LockAlarm {
       self.onThread(file) {
         polling.count()
         return self.wait(attempt, file, polling)
       }
     }
-    clock.schedule(alarm, at: .init(sinceOrigin: now.saturatingAdd(polling.nextDelay())))
+    let end = now.saturatingAdvanced(by: polling.nextDelay())
+    clock.source.schedule(alarm, at: .init(sinceOrigin: end))
   }
 
   private func onThread(_ file: LockFile, _ body: @escaping @Sendable () -> Step?) {
@@ -143,10 +133,10 @@ struct LockBlame {
   private var label: String?
   private var end = Duration.zero
 
-  mutating func record(_ held: Duration, _ label: String?, now: Duration) {
+  mutating func record(_ held: Duration, _ lock: BackoffLock, now: Duration) {
     // An old record says nothing about a wait of today.
     guard held > longest || now - end > .seconds(10) else { return }
-    (longest, self.label, end) = (held, label, now)
+    (longest, label, end) = (held, lock.configuration.label, now)
   }
 
   /// The longest hold of this process that ended since an instant, else the process before.

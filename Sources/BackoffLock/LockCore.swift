@@ -15,26 +15,24 @@ final class LockCore: Sendable {
     var blame = LockBlame()
   }
 
-  let clock: any TimeSource
+  let clock: NanosecondClock
   let state: Lock<State>
   let thread = LockThread()
   let registry: LockRegistry
   let identity: LockFile.Identity
   let isNetwork: Bool
-  let mechanism: LockFile.Mechanism
 
-  init(_ file: LockFile, registry: LockRegistry, clock: any TimeSource) {
+  init(_ file: LockFile, registry: LockRegistry, clock: NanosecondClock) {
     self.clock = clock
     identity = file.identity
     isNetwork = file.isNetwork
-    mechanism = file.mechanism
     self.registry = registry
     state = Lock(State(file: file))
   }
 
   deinit { registry.forget(identity, nil) }
 
-  var now: Duration { clock.now.sinceOrigin }
+  var now: Duration { .nanoseconds(clock.now) }
   var isRetired: Bool { state.withLock { $0.machine.isRetired } }
   var file: LockFile? { state.withLock { $0.file } }
   /// Whether this process has the system's lock.
@@ -78,13 +76,13 @@ extension LockCore {
 
   func release(_ hold: LockHold, held: Duration) {
     let now = self.now
-    let settings = hold.lock.configuration
+    let lock = hold.lock
     let step = transition { (state: inout State) -> Machine.Action? in
       if hold.scope != 0, let index = state.scopes.firstIndex(of: hold.scope) {
         state.scopes.remove(at: index)
       }
-      state.blame.record(held, settings.label, now: now)
-      return state.machine.release(hold.mode, idleHold: settings.idleHold, now: now)
+      state.blame.record(held, lock, now: now)
+      return state.machine.release(hold.mode, idleHold: lock.configuration.idleHold, now: now)
     }
     if let step { carryOut(step) }
   }
@@ -113,7 +111,9 @@ extension LockCore {
   func transition(_ body: (inout State) -> Machine.Action?) -> Step? {
     state.withLock { (state) -> Step? in
       guard let file = state.file, let action = body(&state) else { return nil }
-      for (hold, _) in action.granted where hold.scope != 0 { state.scopes.append(hold.scope) }
+      action.forEachGranted { hold, _ in
+        if hold.scope != 0 { state.scopes.append(hold.scope) }
+      }
       return Step(action: action, file: file)
     }
   }
@@ -126,13 +126,12 @@ extension LockCore {
   func carryOut(_ first: Step, for hold: LockHold? = nil, isOwnThread: Bool = false) {
     var step = first
     while true {
-      for (hold, token) in step.action.granted { hold.grant(token) }
-      step.action.granted = []
+      step.action.forEachGranted { hold, token in hold.grant(token) }
       if step.action.next == .nothing { return }
       if isNetwork && !isOwnThread {
         // There every call may hang.
-        let step = step
-        if thread.run({ self.carryOut(step, isOwnThread: true) }) == 0 { return }
+        let rest = Step(action: Machine.Action(next: step.action.next), file: step.file)
+        if thread.run({ self.carryOut(rest, isOwnThread: true) }) == 0 { return }
       }
       guard let next = perform(step, for: hold, isOwnThread: isOwnThread) else { return }
       step = next
@@ -140,7 +139,7 @@ extension LockCore {
   }
 
   /// Leaves no trace of an attempt that met somebody else, and goes on for those who came meanwhile.
-  private func giveUp(_ attempt: LockFile.Attempt, _ file: LockFile, _ head: LockHold) -> Step? {
+  func giveUp(_ attempt: LockFile.Attempt, _ file: LockFile, _ head: LockHold) {
     if attempt.stage != .outside { file.giveUpEverything() }
     let now = self.now
     var stillWaits = false
@@ -149,9 +148,7 @@ extension LockCore {
       return state.machine.abandoned(now: now)
     }
     if stillWaits { head.settle(.timedOut) }
-    guard let step else { return nil }
-    carryOut(step)
-    return nil
+    if let step { carryOut(step) }
   }
 
   private func perform(_ step: Step, for hold: LockHold?, isOwnThread: Bool) -> Step? {
@@ -163,10 +160,10 @@ extension LockCore {
       guard let head = hold ?? state.withLock({ $0.machine.firstWaiting }) else {
         return transition { $0.machine.abandoned(now: now) }
       }
-      let settings = head.lock.configuration
+      let strategies = head.lock.strategies
       var attempt = LockFile.Attempt(
-        strategy: settings.strategy.resolved(isNetwork: isNetwork, mechanism: mechanism),
-        mode: mode, continuing: continuing, label: settings.label)
+        strategy: isNetwork ? strategies.network : strategies.local,
+        mode: mode, continuing: continuing, label: head.lock.configuration.label)
       if isOwnThread { return wait(attempt, file, PollingWait(head)) }
       if hold == nil {
         waitOnThread(attempt, file, head)
@@ -179,7 +176,10 @@ extension LockCore {
           return transition { $0.machine.acquired(mode, turn, now: now) }
         }
         if head.triesOnce {
-          guard attempt.stage == .inside else { return giveUp(attempt, file, head) }
+          guard attempt.stage == .inside else {
+            giveUp(attempt, file, head)
+            return nil
+          }
           head.markCertain()
         }
       } catch {
@@ -202,9 +202,8 @@ extension LockCore {
       return transition { $0.machine.gaveUp(now: now) }
     case .keepIdle(let end):
       let alarm = LockAlarm { self.idleEnded() }
-      clock.schedule(alarm, at: .init(sinceOrigin: end))
+      clock.source.schedule(alarm, at: .init(sinceOrigin: end))
       return nil
     }
   }
-
 }

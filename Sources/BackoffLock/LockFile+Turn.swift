@@ -25,7 +25,7 @@ extension LockFile {
     guard var record else { return nil }
 
     let boot = LockProcess.current.bootIdentifier
-    let isSettled = record.isDurable && record.bootIdentifier == boot
+    let isSettled = record.isSettled(for: boot)
     let isOwnTurn = isSettled && record.turn == ownTurn && attempt.continuing
     if attempt.mode == .shared {
       // Readers write nothing: several may be in here at once.

@@ -18,13 +18,16 @@ package final class LockHold: Sendable {
   }
 
   /// Who sleeps until there is an outcome.
-  enum Waker {
-    case task(CheckedContinuation<Void, Never>)
+  ///
+  /// Not a checked continuation: its layout is the system library's own, which would make every look at a hold's state a
+  /// matter of the runtime.
+  @safe enum Waker {
+    case task(UnsafeContinuation<Void, Never>)
     case thread(ThreadParker)
 
     func wake() {
       switch self {
-      case .task(let continuation): continuation.resume()
+      case .task(let continuation): unsafe continuation.resume()
       case .thread(let parker): parker.wake()
       }
     }
@@ -88,9 +91,6 @@ package final class LockHold: Sendable {
 
   func begin(at now: Duration) { state.withLock { $0.start = now } }
 
-  /// When the lock was given.
-  var start: Duration { state.withLock { $0.start } }
-
   /// Notes that the system's lock is held for this request and only a disk call is missing: that is worth its time, also
   /// to one who does not wait for others.
   func markCertain() { state.withLock { $0.isCertain = true } }
@@ -103,11 +103,11 @@ package final class LockHold: Sendable {
 
   func raise(_ token: FencingToken) { state.withLock { $0.token = token } }
 
-  /// - Returns: Whether it was held until now.
-  func markReleased() -> Bool {
+  /// - Returns: When the lock was given, or `nil` when it was given back before.
+  func end() -> Duration? {
     state.withLock { state in
       defer { state.isReleased = true }
-      return !state.isReleased
+      return state.isReleased ? nil : state.start
     }
   }
 }

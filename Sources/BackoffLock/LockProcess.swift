@@ -13,9 +13,9 @@ internal import Synchronization
 struct LockProcess: Sendable {
   /// Sixteen bytes that differ from one start of the machine to the next.
   let bootIdentifier: [UInt8]
-  /// When the process started; tells it from a later one with its number. `nil` when unknown.
+  /// When the process started, which tells it from a later one with its number; `nil` when unknown.
   let startTime: UInt64?
-  /// Which table of process numbers it is in: containers have their own. `nil` where there is only one.
+  /// Which table of process numbers it is in, since containers have their own; `nil` where there is only one.
   let processNamespace: String?
   let host: String
   let name: String

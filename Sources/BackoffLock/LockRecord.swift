@@ -57,6 +57,11 @@ struct LockRecord: Equatable {
     set { bytes.replaceSubrange(24..<40, with: newValue) }
   }
 
+  /// Whether its epoch stands for this start of the machine and was synced.
+  func isSettled(for bootIdentifier: [UInt8]) -> Bool {
+    isDurable && bytes[24..<40] == bootIdentifier[...]
+  }
+
   /// How often the lock went from one process to another.
   var turn: UInt64 {
     get { load(at: 40, width: 8) }
@@ -85,7 +90,9 @@ struct LockRecord: Equatable {
   private var checksum: UInt32 { CRC32C(bytes.span.extracting(0..<60)).value }
 
   private func load(at offset: Int, width: Int) -> UInt64 {
-    bytes[offset..<(offset + width)].reduce(0) { $0 << 8 | UInt64($1) }
+    var value: UInt64 = 0
+    for i in offset..<(offset + width) { value = value << 8 | UInt64(bytes[i]) }
+    return value
   }
 
   private mutating func store(_ value: UInt64, at offset: Int, width: Int) {

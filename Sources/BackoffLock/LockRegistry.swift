@@ -13,7 +13,7 @@ package final class LockRegistry: Sendable {
   package init() {}
 
   /// The core of an open lock file: the one that is there already, or a new one around this file.
-  func core(for file: LockFile, clock: any TimeSource) -> LockCore {
+  func core(for file: LockFile, clock: NanosecondClock) -> LockCore {
     entries.withLock { entries in
       if let core = entries[file.identity]?.core, !core.isRetired { return core }
       let core = LockCore(file, registry: self, clock: clock)

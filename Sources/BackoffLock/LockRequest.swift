@@ -18,7 +18,8 @@ struct LockRequest {
     self.lock = lock
     self.mode = mode
     start = lock.now
-    let wanted = start.saturatingAdd(timeout ?? lock.configuration.timeout)
+    // A clock's time may be negative: it counts from an instant that is not its first.
+    let wanted = start.saturatingAdvanced(by: timeout ?? lock.configuration.timeout)
     end = Deadline.earliest(wanted)
     scope = isScoped ? Self.currentScope : 0
     lock.meter.countAttempt()

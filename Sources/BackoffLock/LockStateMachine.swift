@@ -46,8 +46,21 @@ struct LockStateMachine<Requester: Equatable & Sendable>: Sendable {
   }
 
   struct Action: Sendable {
-    var granted: [(requester: Requester, token: FencingToken)] = []
+    // Who got the lock. Mostly it is one, and an array would cost an allocation: so the first is apart.
+    private var first: (requester: Requester, token: FencingToken)?
+    private var others: [(requester: Requester, token: FencingToken)] = []
     var next = Next.nothing
+
+    init(next: Next = .nothing) { self.next = next }
+
+    func forEachGranted(_ body: (Requester, FencingToken) -> Void) {
+      if let first { body(first.requester, first.token) }
+      for other in others { body(other.requester, other.token) }
+    }
+
+    mutating func grant(_ requester: Requester, _ token: FencingToken) {
+      if first == nil { first = (requester, token) } else { others.append((requester, token)) }
+    }
   }
 
   private enum Possession: Equatable {
@@ -229,13 +242,13 @@ extension LockStateMachine {
       }
       queue.removeFirst()
       idleUntil = nil
-      action.granted.append((head.requester, grant(head.mode)))
+      action.grant(head.requester, grant(head.mode))
     }
     guard holders == 0 else { return action }
     if mustYield || idleHold <= .zero {
       action.next = giveUp().next
     } else if isProbed {
-      action.next = keepIdle(until: now.saturatingAdd(idleHold)).next
+      action.next = keepIdle(until: now.saturatingAdvanced(by: idleHold)).next
     } else {
       possession = .probing
       action.next = .probe

@@ -42,23 +42,17 @@ internal import CReliability
   /// - Returns: 0, or the `errno` that kept the thread from starting; the job is dropped then.
   func run(_ job: @escaping @Sendable () -> Void) -> Int32 {
     unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    if !isRunning {
+      // With `mutex` held: a job that came meanwhile would be dropped with this one.
+      let failure = start()
+      if failure != 0 { return failure }
+      isRunning = true
+    }
     jobs.append(job)
     mustEnd = false
-    let mustStart = !isRunning
-    isRunning = true
-    unsafe pthread_mutex_unlock(mutex)
-    guard mustStart else {
-      unsafe pthread_cond_signal(hasWork)
-      return 0
-    }
-    let failure = start()
-    if failure != 0 {
-      unsafe pthread_mutex_lock(mutex)
-      isRunning = false
-      jobs = []
-      unsafe pthread_mutex_unlock(mutex)
-    }
-    return failure
+    unsafe pthread_cond_signal(hasWork)
+    return 0
   }
 
   private func serve() {

@@ -21,6 +21,13 @@ extension Duration {
     return sum > .saturated ? .saturated : sum
   }
 
+  /// The instant so long after this one, both as time since the origin of instants, which may be negative.
+  ///
+  /// - Parameter duration: Negative counts as zero; anything above five hundred years as that.
+  package func saturatingAdvanced(by duration: Duration) -> Duration {
+    self + (duration > .farAway ? .farAway : duration.clamped)
+  }
+
   /// The difference, zero at least.
   @inlinable package func saturatingSubtract(_ other: Duration) -> Duration {
     let minuend = self.clamped

@@ -1,6 +1,10 @@
 import ReliabilityIO
 import Synchronization
 
+#if canImport(Darwin)
+  import Darwin
+#endif
+
 /// The real file system with the calls of a lock counted, and one of them failing.
 final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
   private struct State {
@@ -8,6 +12,7 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
     var open: Set<Int32> = []
     var faultsMet = 0
     var failed = ""
+    var threads: [String: Set<String>] = [:]
   }
 
   private let real = RealFileSystem()
@@ -15,17 +20,26 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
   private let call: String?
   private let number: ErrorNumber
   private let persistently: Bool
+  private let isNetwork: Bool
   private let state = Lock(State())
 
   /// The n-th call fails, counted from 1, and perhaps all after it.
   init(failing: Int, _ number: ErrorNumber, persistently: Bool) {
     (self.failing, self.number, self.persistently) = (failing, number, persistently)
     call = nil
+    isNetwork = false
   }
 
   /// Every call of one name fails.
   init(failingEvery call: String, _ number: ErrorNumber) {
     (failing, self.number, persistently, self.call) = (0, number, true, call)
+    isNetwork = false
+  }
+
+  /// Nothing fails; perhaps it says of itself that another machine has the data.
+  init(isNetwork: Bool) {
+    (failing, number, persistently, call) = (0, .inputOutput, false, nil)
+    self.isNetwork = isNetwork
   }
 
   var fileSystem: FileSystem { FileSystem(self) }
@@ -35,9 +49,31 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
     state.withLock { "\($0.failed) failing as call \(failing) with \(number)" }
   }
 
+  /// The names of the threads on which a call was made.
+  func threads(of call: String) -> Set<String> { state.withLock { $0.threads[call] ?? [] } }
+
+  private static var threadName: String {
+    #if os(Linux)
+      guard let file = try? OpenFile("/proc/thread-self/comm", [.read], fileSystem: .real),
+        let name = try? [UInt8](
+          capacity: 32,
+          initializingWith: { (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
+            try file.readAll(into: &buffer, at: 0)
+          })
+      else { return "" }
+      return String(decoding: name.dropLast(), as: UTF8.self)
+    #else
+      var name = [CChar](repeating: 0, count: 32)
+      _ = unsafe pthread_getname_np(pthread_self(), &name, name.count)
+      return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    #endif
+  }
+
   private func count(_ name: String) throws(ErrorNumber) {
+    let thread = isNetwork ? Self.threadName : ""
     let fails = state.withLock { state in
       state.calls += 1
+      if isNetwork { state.threads[name, default: []].insert(thread) }
       let fails =
         call.map { $0 == name }
         ?? (persistently ? state.calls >= failing : state.calls == failing)
@@ -122,6 +158,7 @@ final class FaultyLocks: FileSystemBackend, CustomStringConvertible {
 
   func kind(of file: Descriptor) throws(ErrorNumber) -> FileSystemKind {
     try count("fstatfs")
+    if isNetwork { return FileSystemKind(name: "nfs", isNetwork: true) }
     return try real.kind(of: file)
   }
 

@@ -25,7 +25,7 @@ import Testing
 
     mutating func apply(_ action: Machine.Action?) {
       guard let action else { return }
-      for (requester, token) in action.granted {
+      action.forEachGranted { requester, token in
         let mode = modes[requester] ?? .exclusive
         // First in, first out.
         if waiting.first != requester { problem = "\(requester) overtook \(waiting)" }

@@ -218,13 +218,6 @@ import Testing
     }
   }
 
-  private func isFree(_ lock: BackoffLock, _ mode: BackoffLock.Mode = .exclusive) async throws
-    -> Bool
-  {
-    let held = try await lock.tryLock(mode)
-    return isHeld(held)
-  }
-
   /// So many tasks that wait in this order.
   private func waiters(
     _ count: Int, on lock: BackoffLock, _ body: @escaping @Sendable (Int) -> Void

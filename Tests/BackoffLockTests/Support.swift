@@ -19,15 +19,19 @@ final class Counted: Sendable {
   }
 }
 
-struct NeverHappened: Error {}
+struct NeverHappened: Error {
+  var line = #line
+}
 
 /// Looks again and again, at short intervals, until something has happened on another thread.
-func until(_ condition: () -> Bool) async throws {
-  for _ in 0..<20_000 {
-    if condition() { return }
+///
+/// For half a minute: a busy machine lets a disk thread or a task wait for seconds.
+func until(line: Int = #line, _ condition: () -> Bool) async throws {
+  let end = ContinuousClock.now.advanced(by: .seconds(30))
+  while !condition() {
+    if ContinuousClock.now > end { throw NeverHappened(line: line) }
     try await ContinuousClock().wait(for: .microseconds(200))
   }
-  throw NeverHappened()
 }
 
 /// A thread that may block, unlike those of the pool.
