@@ -100,7 +100,7 @@ import Testing
     var options = ExplorationOptions()
     options.samples = 300
     options.exhaustiveStates = 300
-    options.secondCrashStates = 2
+    options.secondCrashStates = 7
     let report = try SimulatedDisk.explore(
       options: options, prepare: Self.prepare,
       run: { disk in
