@@ -38,7 +38,12 @@ extension TransactionStore {
     try await withCore { core, token in
       try core.refresh(token)
       try core.settle()
+      let directories = core.changedDirectories
       try core.checkpoint(token)
+      // The temporary files of replacements are where the files are; the store's opening sees its own directory only.
+      for path in directories {
+        OrphanSweeper.sweepIfDue(path, fileSystem: core.files.root.open.fileSystem)
+      }
     }
   }
 

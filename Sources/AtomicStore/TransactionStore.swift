@@ -101,9 +101,11 @@ public final class TransactionStore: Sendable {
     options.checkpointSize = configuration.checkpointSize
     let fixedOptions = options
     let opened = try await DiskExecutor.shared.run { () throws(StoreError) in
-      try OpenedCore(
+      let core = try OpenedCore(
         TransactionStoreCore.open(
           path, token: token, options: fixedOptions, fileSystem: fileSystem))
+      OrphanSweeper.sweepIfDue(path, fileSystem: fileSystem)
+      return core
     }
     core = Lock(opened.take())
     self.path = path

@@ -116,6 +116,7 @@ extension TransactionStoreCore {
       return
     }
     lastToken = nil
+    try files.requireRoot()
     let known = journal.lastTransaction
     if status?.inode != journal.inode {
       guard let other = try Journal.open(in: files.root.open) else {
@@ -283,6 +284,11 @@ extension TransactionStoreCore {
       isBroken = true
       throw StoreError(.outcomeUnknown, path: journal.path, cause: error.cause)
     }
+  }
+
+  /// The directories in which names have changed since the last checkpoint.
+  var changedDirectories: [String] {
+    epoch.directories.map { $0.isEmpty ? files.root.open.path : files.path(of: $0) }
   }
 
   /// Refuses everything from now on.

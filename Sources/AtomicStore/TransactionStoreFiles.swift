@@ -43,6 +43,25 @@ struct TransactionStoreFiles {
 
   func path(of path: String) -> String { joinPath(root.open.path, path) }
 
+  /// Makes sure that the store's path still leads to the open directory.
+  ///
+  /// The lock is found by that path, and the lock of another directory says nothing about this one.
+  func requireRoot() throws(StoreError) {
+    let path = root.open.path
+    let status: FileStatus
+    do throws(SystemCallError) {
+      status = try root.open.fileSystem.perform("fstatat", path) { backend throws(ErrorNumber) in
+        try backend.status(of: path, in: nil, followingLink: true)
+      }
+    } catch {
+      let isGone = error.number == .notFound || error.number == .notADirectory
+      throw StoreError(isGone ? .directoryMissing : .callFailed, path: path, cause: error)
+    }
+    guard status.inode == root.status.inode, status.device == root.status.device else {
+      throw StoreError(.directoryMissing, path: path)
+    }
+  }
+
   /// The directory of a file, without following any link on the way.
   mutating func directory(of path: String) throws(StoreError) -> Directory {
     try directory(JournalEpoch.directory(of: path), for: path)

@@ -10,7 +10,7 @@ import Testing
   static let documents = ["d1", "sub/d2"]
   static let mixed = ["m1", "m2"]
 
-  @Test(arguments: 1...24)
+  @Test(arguments: 1...12)
   func randomTransactionsComeToWhatTheModelSays(seed: UInt64) throws {
     let scratch = ScratchDirectory(inMemory: true)
     try RealFileSystem().makeDirectory(scratch.file("sub"), in: nil, mode: 0o755)

@@ -41,8 +41,11 @@ final class ScratchDirectory: Sendable {
   func file(_ name: String) -> String { path + "/" + name }
 
   /// Every name in the directory.
-  var names: [String] {
-    guard let directory = try? OpenDirectory(path, fileSystem: .real) else { return [] }
+  var names: [String] { names(in: ".") }
+
+  /// Every name in a directory in it.
+  func names(in directory: String) -> [String] {
+    guard let directory = try? OpenDirectory(file(directory), fileSystem: .real) else { return [] }
     return ((try? directory.entries()) ?? []).sorted()
   }
 
