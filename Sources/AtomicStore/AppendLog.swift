@@ -57,7 +57,11 @@ public final class AppendLog: Sendable {
   ) async throws {
     requireValid { () throws(ConfigurationError) in try options.validate() }
     let place = try await DiskExecutor.shared.run { () throws(StoreError) in
-      try LogPlace(path, fileSystem: fileSystem)
+      let place = try LogPlace(path, fileSystem: fileSystem)
+      if options.access == .readWrite {
+        OrphanSweeper.sweepIfDue(place.target.directory.path, fileSystem: fileSystem)
+      }
+      return place
     }
     self.path = place.path
     self.options = options
@@ -92,7 +96,7 @@ public final class AppendLog: Sendable {
     defer { lock.release(hold) }
     return try await DiskExecutor.shared.run { () throws(StoreError) -> R in
       try self.onFile { (file) throws(StoreError) in
-        try file.prepare(hold.token)
+        try file.prepare()
         return try body(&file)
       }
     }
