@@ -213,7 +213,7 @@ struct LogFile: ~Copyable {
         nameNotDurable = NotDurableReason(code: .directorySyncUnsupported, cause: error)
       default:
         poison = error
-          throw error
+        throw error
       }
     }
     isNameSynced = true

@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func everyCrashOfSavesLeavesTheLastAcknowledgedOneOrALaterOne() throws {
-    let saves = Saves(20, size: 30_000)
+    let saves = Saves(22, size: 30_000)
     let report = try SimulatedDisk.explore(
       prepare: { disk in
         try disk.write("data/a.json", saves.contents[0])
@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test func everyCrashOfAFileWrittenInPiecesLeavesTheOldOneOrTheWholeNewOne() throws {
-    let saves = Saves(3, size: 1800)
+    let saves = Saves(1, size: 1800)
     let report = try SimulatedDisk.explore(
       prepare: { disk in try disk.write("data/a.json", saves.contents[0]) },
       run: { disk in
@@ -85,7 +85,8 @@ import Testing
       },
       check: { disk, acknowledged in try saves.check(disk, acknowledged) })
     print("AtomicFile in pieces: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    // Many combinations of pieces come to the same content.
+    #expect(report.isExhaustive && report.states >= 10_000)
   }
 
   @Test func everyCrashOfACreationLeavesNothingOrAllOfIt() async throws {
