@@ -109,8 +109,9 @@ extension AppendLog {
       } catch {
         // Only this one has waited its time. The others lead in their turn.
         let isOut = shared.withLock { shared in
-          if entry.isLast { shared.queue.reopen() }
-          return shared.queue.withdraw(entry)
+          let isOut = shared.queue.withdraw(entry)
+          if isOut && entry.isLast { shared.queue.reopen() }
+          return isOut
         }
         passOn()
         if isOut { throw error }
@@ -153,8 +154,8 @@ extension AppendLog {
       guard !entry.isTaken, entry.outcome == nil else { return nil }
       // A leader's wait for the lock ends by itself, and it passes its turn on.
       if shared.queue.waiting.first === entry && entry.waiter == nil { return nil }
-      _ = shared.queue.withdraw(entry)
-      if entry.isLast { shared.queue.reopen() }
+      let wasIn = shared.queue.withdraw(entry)
+      if wasIn && entry.isLast { shared.queue.reopen() }
       entry.outcome = .failure(CancellationError())
       return entry.waiter.take()
     }
@@ -171,7 +172,7 @@ extension AppendLog {
         return round
       }
       if round.isEmpty { break }
-      perform(round, hold.token)
+      perform(round)
     } while ContinuousClock.now - start < AppendLog.longestTurn
     lock.release(hold)
     passOn()
@@ -184,7 +185,7 @@ extension AppendLog {
   }
 
   /// One write and at most one sync for all of a round.
-  private func perform(_ round: [PendingAppend], _ token: FencingToken) {
+  private func perform(_ round: [PendingAppend]) {
     var lines: [UInt8] = []
     lines.reserveCapacity(round.reduce(0) { $0 + $1.byteCount })
     var ends: [Int] = []
@@ -203,7 +204,7 @@ extension AppendLog {
     do throws(StoreError) {
       let (start, generation, isDurable) = try onFile {
         (file) throws(StoreError) -> (Int64, UInt64, Bool) in
-        try file.prepare(token)
+        try file.prepare()
         let start = lines.isEmpty ? file.end : try file.write(lines.span)
         file.news.counts.records += count
         let generation = file.generation

@@ -59,18 +59,25 @@ extension AppendLog {
       try LogDraft(self, upTo: position)
     }
     let snapshot = Snapshot(draft: draft, log: self)
-    try await write(snapshot)
-    try await snapshot.flush()
-    try await DiskExecutor.shared.run { () throws(StoreError) in
-      try draft.copyTail(of: self)
-      try draft.findBadRecords(for: self)
+    do {
+      try await write(snapshot)
+      try await snapshot.flush()
+      // What is there while nobody writes stays there. Beyond it may be the half of a write that is yet to fail.
+      let end = try await withFile { (file) throws(StoreError) in try draft.end(of: file) }
+      try await DiskExecutor.shared.run { () throws(StoreError) in
+        try draft.copyTail(of: self, upTo: end)
+        try draft.findBadRecords(for: self)
+      }
+      try Task.checkCancellation()
+      let result = try await withFile { (file) throws(StoreError) in
+        try draft.publish(&file, log: self)
+      }
+      deliverEvents()
+      return result
+    } catch {
+      await DiskExecutor.shared.run { draft.discard() }
+      throw error
     }
-    try Task.checkCancellation()
-    let result = try await withFile { (file) throws(StoreError) in
-      try draft.publish(&file, log: self)
-    }
-    deliverEvents()
-    return result
   }
 
   /// Replaces all records before a position by others.
@@ -103,7 +110,7 @@ extension AppendLog {
     /// Adds a record to the snapshot.
     ///
     /// - Parameter record: As for ``AppendLog/append(_:durability:)``.
-    /// - Throws: ``StoreError``, `CancellationError`.
+    /// - Throws: ``StoreError``, with ``StoreError/Code/closed`` after the compaction; `CancellationError`.
     public nonisolated(nonsending) func append(_ record: [UInt8]) async throws {
       if record.count > log.options.maximumRecordSize {
         throw StoreError(.recordTooLarge, path: log.path)
@@ -144,15 +151,20 @@ final class LogDraft: Sendable {
 
   private let position: AppendLog.Position
   private let header: LogHeader
+  private let path: String
+  /// `nil` once the compaction has ended, whatever became of it.
   private let state: Lock<State?>
 
   init(_ log: AppendLog, upTo position: AppendLog.Position) throws(StoreError) {
-    // Refuses a position of another generation.
-    _ = try log.openToRead(position)
+    // Refuses a position of another generation; one in the header is that of the first record.
+    let position = try log.openToRead(position).position
     let old = try log.place.openToRead()
     do throws(SystemCallError) {
       switch try LogHeader.read(from: old) {
       case .header(var found), .damaged(var found):
+        guard found.generation < .max else {
+          throw SystemCallError(.outOfRange, call: "read", path: log.path)
+        }
         found.generation += 1
         header = found
       case .none, .torn, .foreign:
@@ -165,17 +177,18 @@ final class LogDraft: Sendable {
       throw StoreError(.stalePosition, path: log.path)
     }
     self.position = position
+    path = log.path
     var file = try TemporaryFile(
       for: log.path, options: AtomicFile.Options(), fileSystem: log.place.fileSystem)
     try file.append(header.line.span)
-    state = Lock(State(file: file, copied: max(position.offset, Int64(header.line.count))))
+    state = Lock(State(file: file, copied: position.offset))
   }
 
   private func withState<R>(
     _ body: (inout State) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     try state.withLock { (state) throws(StoreError) in
-      guard var open = state.take() else { preconditionFailure("a compaction was used after it") }
+      guard var open = state.take() else { throw StoreError(.closed, path: path) }
       do throws(StoreError) {
         let result = try body(&open)
         state = consume open
@@ -191,21 +204,30 @@ final class LogDraft: Sendable {
     try withState { (state) throws(StoreError) in try state.file.append(bytes.span) }
   }
 
-  /// Copies the records from the position on, as far as they are there, and makes all so far durable.
-  func copyTail(of log: AppendLog) throws(StoreError) {
+  /// Lets go of the file, and removes it unless it was published.
+  func discard() { state.withLock { _ = $0.take() } }
+
+  /// Where the log ends, for whoever has its lock.
+  func end(of file: borrowing LogFile) throws(StoreError) -> Int64 {
+    guard file.generation == position.generation else {
+      throw StoreError(.stalePosition, path: path)
+    }
+    return file.end
+  }
+
+  /// Copies the records from the position up to an end that was seen under the lock, and makes all so far durable.
+  func copyTail(of log: AppendLog, upTo end: Int64) throws(StoreError) {
     let source = try log.place.openToRead()
     try withState { (state) throws(StoreError) in
       state.snapshotEnd = state.file.size
       do throws(SystemCallError) {
-        let size = try source.status().size
-        let good = try LogFile.goodEnd(of: source, size: size)
-        if good > state.copied {
+        if end > state.copied {
           do throws(StoreError) {
-            try state.file.append(state.copied..<good, of: source)
+            try state.file.append(state.copied..<end, of: source)
           } catch {
             throw error.cause ?? SystemCallError(.inputOutput, call: "read", path: log.path)
           }
-          state.copied = good
+          state.copied = end
         }
         // So that little is left to sync under the lock.
         try state.file.file.sync(.data)
@@ -237,8 +259,14 @@ final class LogDraft: Sendable {
       throw StoreError(.stalePosition, path: log.path)
     }
     try log.quarantineBlocking(&file)
+    defer { discard() }
     return try withState { (state) throws(StoreError) in
       let before = file.end
+      try state.file.refreshTarget()
+      // A program without the lock has cut the log, or the path leads elsewhere since.
+      guard before >= state.copied,
+        state.file.target.existing.map(FileIdentity.init) == file.identity
+      else { throw StoreError(.stalePosition, path: log.path) }
       if before > state.copied {
         try state.file.append(state.copied..<before, of: file.file!)
       }

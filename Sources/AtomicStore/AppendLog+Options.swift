@@ -44,18 +44,23 @@ extension AppendLog {
     ///   - name: A word of ASCII letters, digits and `-`; anything else is a programmer's error and traps.
     ///   - version: Zero or more.
     public init(_ name: String, version: Int) {
-      let isWord = name.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
-      precondition(isWord && !name.isEmpty, "name must be a word of ASCII letters, digits and -")
+      precondition(Content.isWord(name), "name must be a word of ASCII letters, digits and -")
       precondition(version >= 0, "version must not be negative")
       self.name = name
       self.version = version
+    }
+
+    /// Whether a text may name a content; one that was read from a disk may be anything.
+    static func isWord(_ name: String) -> Bool {
+      !name.isEmpty
+        && name.utf8.allSatisfy { byte in
+          switch byte {
+          case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+            true
+          default: false
+          }
+        }
     }
   }
 

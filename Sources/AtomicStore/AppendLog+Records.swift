@@ -67,7 +67,7 @@ extension AppendLog {
       }
       if let position {
         guard position.generation == generation, position.offset >= 0,
-          try isLineStart(position.offset, in: file)
+          try position.offset <= file.status().size, try isLineStart(position.offset, in: file)
         else {
           throw SystemCallError(.outOfRange, call: "read", path: path)
         }

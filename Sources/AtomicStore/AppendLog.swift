@@ -96,7 +96,7 @@ public final class AppendLog: Sendable {
     defer { lock.release(hold) }
     return try await DiskExecutor.shared.run { () throws(StoreError) -> R in
       try self.onFile { (file) throws(StoreError) in
-        try file.prepare(hold.token)
+        try file.prepare()
         return try body(&file)
       }
     }

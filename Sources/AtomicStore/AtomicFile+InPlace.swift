@@ -30,7 +30,8 @@ extension AtomicFile {
       backup
       ?? joinPath(target.directory.path, BackupName.make(for: target.name, generation: 1))
     var backupOutcome = BackupOutcome.none
-    if rule.admits(FileVersion(status)) {
+    // A backup that is a second name of the file would be written over with it.
+    if rule.admits(FileVersion(status)) || target.backupLinks > 0 {
       try copy(file, status, to: backupPath, options: options, path: path)
       backupOutcome = .made(backupPath)
     }

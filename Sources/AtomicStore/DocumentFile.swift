@@ -81,7 +81,11 @@ extension DocumentFile {
     var resolved = state.withLock { $0.resolvedPath }
     if resolved == nil {
       resolved = try await run { file throws(StoreError) in
-        try file.inspect(reads: false, makesDirectories: makesDirectories).path
+        let path = try file.inspect(reads: false, makesDirectories: makesDirectories).path
+        if let (directory, _) = Target.split(path) {
+          OrphanSweeper.sweepIfDue(directory, fileSystem: file.fileSystem)
+        }
+        return path
       }
     }
     for _ in 0..<Self.maximumRedirections {

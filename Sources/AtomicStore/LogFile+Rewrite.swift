@@ -15,6 +15,9 @@ extension LogFile {
   ) throws(StoreError) {
     var copy = try TemporaryFile(
       for: place.path, options: AtomicFile.Options(), fileSystem: place.fileSystem)
+    guard copy.target.existing.map(FileIdentity.init) == identity else {
+      throw copy.abandon(.targetChanged, cause)
+    }
     try copy.append(0..<kept, of: file!)
     try copy.append(lines.span)
     let size = copy.size

@@ -16,8 +16,6 @@ struct LogFile: ~Copyable {
   var identity: FileIdentity?
   /// Where the next record goes: after the last newline.
   var end: Int64 = 0
-  /// The hold after which nothing can have changed.
-  private var lastToken: FencingToken?
   /// Whether the directory was synced since this file got its name, as far as we know.
   var isNameSynced = false
   var hasUnsynced = false
@@ -39,18 +37,9 @@ struct LogFile: ~Copyable {
 
   /// Makes sure that the open file is the one with the name, whole up to a newline, and ours to write.
   ///
-  /// Costs nothing when nobody had the lock since.
-  mutating func prepare(_ token: FencingToken) throws(StoreError) {
-    let isUntouched = lastToken.map { token == $0 || token.directlyFollows($0) } ?? false
-    lastToken = nil
-    if !(isUntouched && file != nil && poison == nil && options.format == .checked) {
-      try look()
-    }
-    lastToken = token
-  }
-
-  /// What ``prepare(_:)`` does when others may have been here.
-  private mutating func look() throws(StoreError) {
+  /// Costs one call. That is spent even when nobody had the lock since: a program without it may have moved the log away,
+  /// cut it or added half a line, and what is appended then must not go to a file that nobody reads, or over that line.
+  mutating func prepare() throws(StoreError) {
     var status = try place.status()
     if status == nil {
       try create()
@@ -93,7 +82,6 @@ struct LogFile: ~Copyable {
     isNameSynced = false
     hasUnsynced = false
     poison = nil
-    lastToken = nil
     header = nil
   }
 
@@ -138,7 +126,6 @@ struct LogFile: ~Copyable {
     do throws(SystemCallError) {
       if isShared { try file!.appendAll(bytes) } else { try file!.writeAll(bytes, at: start) }
     } catch {
-      lastToken = nil
       throw takeBack(to: start, error)
     }
     end = start + Int64(bytes.count)
@@ -211,7 +198,6 @@ struct LogFile: ~Copyable {
       news.counts.syncs += 1
     } catch {
       poison = error
-      lastToken = nil
       throw error
     }
   }
@@ -227,7 +213,6 @@ struct LogFile: ~Copyable {
         nameNotDurable = NotDurableReason(code: .directorySyncUnsupported, cause: error)
       default:
         poison = error
-        lastToken = nil
         throw error
       }
     }

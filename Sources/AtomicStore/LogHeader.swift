@@ -47,6 +47,7 @@ struct LogHeader: Hashable, Sendable {
       return nil
     }
     let name = String(decoding: otherMembers[start..<end], as: UTF8.self)
+    guard AppendLog.Content.isWord(name) else { return nil }
     return AppendLog.Content(name, version: Int(clamping: version))
   }
 

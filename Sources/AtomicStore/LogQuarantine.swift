@@ -74,8 +74,8 @@ extension LogFile {
     options.content = LogFile.quarantineContent
     options.mode = 0o600
     var quarantine = LogFile(place, options: options)
-    // Our lock is the lock of both; the token is of no use for the other file.
-    try quarantine.prepare(FencingToken(epoch: 0, turn: 0))
+    // Our lock is the lock of both.
+    try quarantine.prepare()
     let present = try quarantine.quarantinedPrefixes()
     var lines: [UInt8] = []
     var copied: [AppendLog.BadRecord] = []

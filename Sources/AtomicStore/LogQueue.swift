@@ -9,26 +9,31 @@ struct LogQueue<Entry: AnyObject> {
 
   private(set) var waiting: [Entry] = []
   private(set) var hasLeader = false
-  private(set) var isClosed = false
+  /// How many of those who have come are the last.
+  private var lastOnes = 0
+
+  var isClosed: Bool { lastOnes > 0 }
 
   /// Lets an entry in.
   mutating func add(_ entry: Entry) -> Admission {
-    if isClosed { return .refused }
+    isClosed ? .refused : admit(entry)
+  }
+
+  private mutating func admit(_ entry: Entry) -> Admission {
     waiting.append(entry)
     if hasLeader { return .wait }
     hasLeader = true
     return .lead
   }
 
-  /// Lets the last entry in.
+  /// Lets the last entry in, or one more of those who want to be.
   mutating func close(with entry: Entry) -> Admission {
-    let admission = add(entry)
-    isClosed = true
-    return admission
+    lastOnes += 1
+    return admit(entry)
   }
 
-  /// Lets entries in again: the last one was withdrawn.
-  mutating func reopen() { isClosed = false }
+  /// Lets entries in again, unless there is another last one: this one was withdrawn.
+  mutating func reopen() { lastOnes -= 1 }
 
   /// Takes those who wait, in order, up to a weight; the first in any case.
   mutating func takeRound(limit: Int, weight: (Entry) -> Int) -> [Entry] {

@@ -4,7 +4,7 @@ import Testing
 @testable import AtomicStore
 
 /// Cuts the power after every call and looks at every state the disk may be in.
-@Suite(.serialized) struct AppendLogCrashTests {
+@Suite(.serialized, .offThePool) struct AppendLogCrashTests {
   struct Violated: Error, CustomStringConvertible {
     var description: String
   }
@@ -64,12 +64,101 @@ import Testing
   private static func check(_ disk: SimulatedDisk, _ acknowledged: [String]) async throws {
     let log = try await reopen(disk)
     try await log.append(record(999), durability: .none)
-    let texts = try await log.texts()
+    try check(try await log.texts(), acknowledged)
+  }
+
+  @Sendable private static func prepareCompaction(_ disk: SimulatedDisk) async throws {
+    try disk.write("data/other", "x")
+    let log = try await open(disk.fileSystem)
+    for n in 0..<4 { try await log.append(record(n, size: 600)) }
+    try await log.close()
+  }
+
+  /// Appends, synced and not, before and after a compaction.
+  @Sendable private static func compact(_ disk: SimulatedDisk) async throws {
+    let log = try await open(disk.fileSystem)
+    let end = try await log.append(record(4)).end
+    disk.acknowledge(record(4))
+    for n in 5..<7 { try await log.append(record(n, size: 1100), durability: .none) }
+    try await log.append(record(7))
+    disk.acknowledge(record(7))
+    let snapshot = (100..<104).map { bytes(record($0, size: 1100)) }
+    let result = try await log.compact(upTo: end, replacingWith: snapshot)
+    if result.isDurable { disk.acknowledge("compacted") }
+    for n in 8..<11 { try await log.append(record(n, size: 1100), durability: .none) }
+    try await log.append(record(11))
+    disk.acknowledge(record(11))
+    try await log.close()
+  }
+
+  private static func checkCompaction(_ texts: [String], _ acknowledged: [String]) throws {
+    let old = (0..<4).map { record($0, size: 600) }
+    let new = (100..<104).map { record($0, size: 1100) }
+    let isNew = texts.starts(with: new)
+    guard isNew || texts.starts(with: old) else { throw Violated(description: "neither") }
+    if acknowledged.contains("compacted") && !isNew { throw Violated(description: "undone") }
+    for text in acknowledged where text != "compacted" && !texts.contains(text) {
+      if isNew && text == record(4) { continue }
+      throw Violated(description: "lost \(text)")
+    }
+  }
+
+  private static func check(_ texts: [String], _ acknowledged: [String]) throws {
     guard texts.last == record(999) else { throw Violated(description: "the next append is lost") }
     for text in acknowledged where !texts.contains(text) {
       throw Violated(description: "lost \(text.prefix(12))")
     }
     guard Set(texts).count == texts.count else { throw Violated(description: "a record is twice") }
+  }
+
+  /// Heals a log, appends to it and reads it, without lock and tasks: ten times as many states in the same time.
+  private static func healedTexts(_ disk: SimulatedDisk) throws -> [String] {
+    var log = LogFile(try LogPlace("data/log", fileSystem: disk.fileSystem), options: options)
+    try log.prepare()
+    var line: [UInt8] = []
+    LogLine.append(bytes(record(999)), to: &line)
+    _ = try log.write(line.span)
+    var reader = LogReader(
+      try log.place.openToRead(), from: 0, format: .checked, maximumRecordSize: 1 << 20)
+    var texts: [String] = []
+    while let chunk = try reader.next() {
+      for line in chunk.lines where !line.isBad {
+        texts.append(String(decoding: chunk.bytes[line.start..<line.payloadEnd], as: UTF8.self))
+      }
+    }
+    return Array(texts.dropFirst())
+  }
+
+  private static var wideExploration: ExplorationOptions {
+    var options = ExplorationOptions()
+    options.exhaustiveStates = 1000
+    options.samples = 1000
+    return options
+  }
+
+  @Test(.timeLimit(.minutes(5)))
+  func thousandsOfStatesAfterAppendsAreHealed() async throws {
+    let report = try await SimulatedDisk.explore(
+      options: Self.wideExploration,
+      prepare: { disk in try disk.write("data/other", "x") },
+      run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
+      check: { disk, acknowledged in try Self.check(Self.healedTexts(disk), acknowledged) })
+    print("AppendLog, appends, one crash: \(report)")
+    #expect(report.distinctStates >= 2500)
+  }
+
+  @Test(.timeLimit(.minutes(5)))
+  func aThousandStatesAfterACompactionAreHealed() async throws {
+    var options = Self.wideExploration
+    options.exhaustiveStates = 1500
+    options.samples = 1500
+    let report = try await SimulatedDisk.explore(
+      options: options, prepare: Self.prepareCompaction, run: Self.compact,
+      check: { disk, acknowledged in
+        try Self.checkCompaction(Self.healedTexts(disk), acknowledged)
+      })
+    print("AppendLog, compaction, one crash: \(report)")
+    #expect(report.distinctStates >= 1000)
   }
 
   @Test(.timeLimit(.minutes(5)))
@@ -88,41 +177,12 @@ import Testing
   func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
     let report = try await SimulatedDisk.explore(
       options: Self.exploration,
-      prepare: { disk in
-        try disk.write("data/other", "x")
-        let log = try await Self.open(disk.fileSystem)
-        for n in 0..<4 { try await log.append(record(n, size: 600)) }
-        try await log.close()
-      },
-      run: { disk in
-        let log = try await Self.open(disk.fileSystem)
-        let end = try await log.append(record(4)).end
-        disk.acknowledge(record(4))
-        for n in 5..<7 { try await log.append(record(n, size: 1100), durability: .none) }
-        try await log.append(record(7))
-        disk.acknowledge(record(7))
-        let snapshot = (100..<104).map { bytes(record($0, size: 1100)) }
-        let result = try await log.compact(upTo: end, replacingWith: snapshot)
-        if result.isDurable { disk.acknowledge("compacted") }
-        for n in 8..<11 { try await log.append(record(n, size: 1100), durability: .none) }
-        try await log.append(record(11))
-        disk.acknowledge(record(11))
-        try await log.close()
-      },
+      prepare: Self.prepareCompaction, run: Self.compact,
       recover: { disk in _ = try await Self.reopen(disk) },
       check: { disk, acknowledged in
         let log = try await Self.reopen(disk)
         try await log.append(record(999), durability: .none)
-        let texts = try await log.texts()
-        let old = (0..<4).map { record($0, size: 600) }
-        let new = (100..<104).map { record($0, size: 1100) }
-        let isNew = texts.starts(with: new)
-        guard isNew || texts.starts(with: old) else { throw Violated(description: "neither") }
-        if acknowledged.contains("compacted") && !isNew { throw Violated(description: "undone") }
-        for text in acknowledged where text != "compacted" && !texts.contains(text) {
-          if isNew && text == record(4) { continue }
-          throw Violated(description: "lost \(text)")
-        }
+        try Self.checkCompaction(try await log.texts(), acknowledged)
       })
     print("AppendLog, compaction: \(report)")
     #expect(report.distinctStates >= Self.leastStates)

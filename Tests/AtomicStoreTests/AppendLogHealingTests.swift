@@ -3,7 +3,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct AppendLogHealingTests {
+@Suite(.offThePool) struct AppendLogHealingTests {
   private static let header = LogHeader(generation: 1, content: nil).line
 
   private static func line(_ n: Int, size: Int = 20) -> [UInt8] {

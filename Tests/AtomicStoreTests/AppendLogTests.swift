@@ -3,7 +3,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct AppendLogTests {
+@Suite(.offThePool) struct AppendLogTests {
   /// The fixture of version 1: must stay readable for ever.
   static let fixture = """
     {"format":"reliability-log","version":1,"generation":1,"_crc":"71ab69c6"}

@@ -3,7 +3,7 @@ import ReliabilityIO
 import Testing
 
 /// Backup generations of a save.
-@Suite struct BackupTests {
+@Suite(.offThePool) struct BackupTests {
   let scratch = ScratchDirectory(inMemory: true)
 
   private func save(

@@ -3,7 +3,7 @@ import ReliabilityIO
 import Testing
 
 /// Fails every call of a document's operations in turn.
-@Suite struct DocumentFaultTests {
+@Suite(.offThePool) struct DocumentFaultTests {
   static let numbers: [ErrorNumber] = [.noSpace, .inputOutput, .quotaExceeded, .permissionDenied]
 
   private static func prepared() async throws -> ScratchDirectory {

@@ -6,7 +6,7 @@ import Testing
 
 /// Fails every call of opening, committing and checkpointing in turn and looks at what is left, now and after the next
 /// opening.
-@Suite struct FileTransactionFaultTests {
+@Suite(.offThePool) struct FileTransactionFaultTests {
   struct Scenario: Sendable, CustomTestStringConvertible {
     var name: String
     var writeLimit: Int?

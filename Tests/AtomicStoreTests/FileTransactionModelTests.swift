@@ -5,7 +5,7 @@ import Testing
 @testable import AtomicStore
 
 /// Random transactions by several stores, kills and foreign writers, against a dictionary.
-@Suite struct FileTransactionModelTests {
+@Suite(.offThePool) struct FileTransactionModelTests {
   static let logs = ["l1", "l2", "sub/l3"]
   static let documents = ["d1", "sub/d2"]
   static let mixed = ["m1", "m2"]

@@ -14,7 +14,7 @@ import Testing
 /// Several stores and several processes at one directory.
 ///
 /// One at a time: waiting for a process may hold a thread of the pool, and there are as few as two.
-@Suite(.serialized) struct FileTransactionProcessTests {
+@Suite(.serialized, .offThePool) struct FileTransactionProcessTests {
   /// Every transaction adds one line to each file and says in both which one it was: they never disagree.
   static func commit(_ count: Int, to path: String, label: String) async throws {
     let store = try await TransactionStore(path)

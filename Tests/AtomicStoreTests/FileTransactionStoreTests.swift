@@ -5,7 +5,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct FileTransactionStoreTests {
+@Suite(.offThePool) struct FileTransactionStoreTests {
   private func open(
     _ scratch: ScratchDirectory, _ turns: inout Turns,
     options: TransactionStoreCore.Options = .small, fileSystem: FileSystem = .real

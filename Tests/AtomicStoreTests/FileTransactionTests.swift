@@ -2,7 +2,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct FileTransactionTests {
+@Suite(.offThePool) struct FileTransactionTests {
   @Test(arguments: [
     "", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "./a", "a\0b",
     String(repeating: "x", count: 256), String(repeating: "x/", count: 2100) + "x",

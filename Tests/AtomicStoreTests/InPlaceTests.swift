@@ -3,7 +3,7 @@ import ReliabilityIO
 import Testing
 
 /// Files that can't be replaced, written in place by explicit option.
-@Suite struct InPlaceTests {
+@Suite(.offThePool) struct InPlaceTests {
   let scratch = ScratchDirectory(inMemory: true)
   let options = AtomicFile.Options(recordsChecksum: true, unreplaceable: .inPlaceWithBackup())
 

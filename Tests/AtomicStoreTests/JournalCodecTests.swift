@@ -4,7 +4,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct JournalCodecTests {
+@Suite(.offThePool) struct JournalCodecTests {
   static let record = JournalRecord(
     transaction: 7, token: FencingToken(epoch: 3, turn: 0x1_0002),
     operations: [
@@ -152,7 +152,7 @@ import Testing
   }
 }
 
-@Suite struct JournalScanTests {
+@Suite(.offThePool) struct JournalScanTests {
   static let salt: UInt64 = 77
 
   static func record(_ transaction: UInt64, _ text: String = "line\n") -> [UInt8] {

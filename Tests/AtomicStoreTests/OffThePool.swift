@@ -1,7 +1,7 @@
 import Dispatch
 import Testing
 
-/// Runs tests that compute for seconds without a pause one after the other on a thread of their own.
+/// Runs a test that computes for seconds without a pause, or blocks its thread, on a thread of its own.
 ///
 /// On the cooperative pool, which has as many threads as the machine has processors, they would hold up every other
 /// test: waits that are limited by real time would end before their tasks are resumed.
@@ -12,12 +12,11 @@ struct OffThePool: SuiteTrait, TestTrait, TestScoping {
     for test: Test, testCase: Test.Case?,
     performing function: @Sendable @concurrent () async throws -> Void
   ) async throws {
-    try await withTaskExecutorPreference(SingleThread.shared) { try await function() }
+    try await withTaskExecutorPreference(SingleThread()) { try await function() }
   }
 
   private final class SingleThread: TaskExecutor {
-    static let shared = SingleThread()
-    private let queue = DispatchQueue(label: "long-tests")
+    private let queue = DispatchQueue(label: "long-test")
 
     func enqueue(_ job: consuming ExecutorJob) {
       let job = UnownedJob(job)

@@ -4,7 +4,7 @@ import Testing
 @testable import AtomicStore
 
 /// Fails every call of a save in turn and looks at what is left.
-@Suite struct ReplaceFaultTests {
+@Suite(.offThePool) struct ReplaceFaultTests {
   struct Scenario: Sendable, CustomTestStringConvertible {
     var name: String
     var existing = true

@@ -4,7 +4,7 @@ import Testing
 @testable import CircuitBreaker
 
 /// Everything three callers, the time and a person can do to the state machine, in every order.
-@Suite struct ExhaustiveTests {
+@Suite(.offThePool) struct ExhaustiveTests {
   @Test(
     "All interleavings of three callers keep to the transition table",
     arguments: [

@@ -2,7 +2,7 @@ import ReliabilityTesting
 import Testing
 
 /// Six ways of saving a file that lose data, each found by the exploration, and one that does not.
-@Suite struct SimulatedDiskBugTests {
+@Suite(.offThePool) struct SimulatedDiskBugTests {
   /// Saves three times with a routine and looks for states in which an acknowledged save is missing or torn.
   private func explore(
     _ save: @Sendable (SimulatedDisk, [UInt8]) throws -> Void

@@ -10,7 +10,7 @@ import Testing
 #endif
 
 /// The same calls on the machine's own file system and on the simulated disk: same results, same error numbers.
-@Suite struct SimulatedDiskDifferentialTests {
+@Suite(.offThePool) struct SimulatedDiskDifferentialTests {
   /// One file system and what it has open: the same step means the same on both.
   private final class Side {
     let files: any FileSystemBackend

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// What a disk does without and with faults, and after a restart.
-@Suite struct SimulatedDiskTests {
+@Suite(.offThePool) struct SimulatedDiskTests {
   private func open(
     _ disk: SimulatedDisk, _ path: String, _ flags: OpenFlags = [.read, .write, .create]
   ) throws(SystemCallError) -> OpenFile {
