@@ -38,7 +38,9 @@ struct LockFileMaker {
       }
     } catch {
       switch error.number {
-      case .exists, .notFound: return  // Somebody was faster, or swept the name away: the caller looks again.
+      case .exists, .notFound:
+        // Somebody was faster, or swept the name away: the caller looks again.
+        return
       case .notPermitted, .notSupported, .notImplemented, .invalidArgument, .tooManyLinks:
         try publishByRename(temporary)
       default: throw error

@@ -1,6 +1,8 @@
 internal import ReliabilityIO
 
-/// One of the records of a lock file; the guide "Formats" has the layout. Bytes this version does not know are kept.
+/// One of the records of a lock file.
+///
+/// The guide "Formats" has the layout. Bytes this version does not know are kept.
 ///
 /// A power cut may tear any sector that was being written, so each kind has sectors of its own:
 ///

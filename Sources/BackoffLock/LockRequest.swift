@@ -42,7 +42,7 @@ struct LockRequest {
   ///
   /// - Returns: `nil` when the lock file must be opened anew.
   func put(to core: LockCore) throws -> LockHold? {
-    let hold = LockHold(mode, lock, core, scope: scope, triesOnce: end <= start)
+    let hold = LockHold(mode, lock, core, scope: scope, triesOnce: end <= lock.now)
     guard try core.request(hold) else {
       lock.forget(core)
       return nil

@@ -12,7 +12,7 @@ import Testing
 #endif
 
 /// A save gives nobody access that they did not have, at no moment.
-@Suite struct AccessRightsTests {
+@Suite(.offThePool) struct AccessRightsTests {
   static let isRoot = geteuid() == 0
   static let list = "system.posix_acl_access"
   let scratch = ScratchDirectory()

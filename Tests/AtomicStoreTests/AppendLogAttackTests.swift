@@ -5,7 +5,7 @@ import Testing
 @testable import AtomicStore
 
 /// What others do to a log while it is open, and what callers do that they should not.
-@Suite struct AppendLogAttackTests {
+@Suite(.offThePool) struct AppendLogAttackTests {
   private let scratch = ScratchDirectory()
 
   /// The lines of records after a header of a generation.
@@ -103,7 +103,7 @@ import Testing
         try raw.writeAll((half + bytes(#"{"n":67"#)).span, at: end)
         let before = seen.count
         group.addTask {
-          for _ in 0..<50 where seen.count == before { try await Task.sleep(for: .milliseconds(1)) }
+          for _ in 0..<10_000 where seen.count == before { await Task.yield() }
           let raw = try OpenFile(path, [.write], fileSystem: .real)
           try raw.truncate(to: end)
           var line: [UInt8] = []

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct AppendLogCompactionTests {
+@Suite(.offThePool) struct AppendLogCompactionTests {
   @Test func aSnapshotReplacesWhatWasBeforeAndKeepsWhatCameAfter() async throws {
     let scratch = ScratchDirectory()
     let log = try await AppendLog(scratch.file("log"))

@@ -5,7 +5,7 @@ import Testing
 @testable import AtomicStore
 
 /// Fails every call in turn and looks at what is in the log afterwards.
-@Suite struct AppendLogFaultTests {
+@Suite(.offThePool) struct AppendLogFaultTests {
   static let numbers: [ErrorNumber] = [.inputOutput, .noSpace, .quotaExceeded, .fileTooLarge]
 
   /// What appends were told.

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct AppendLogGroupTests {
+@Suite(.offThePool) struct AppendLogGroupTests {
   @Test(.timeLimit(.minutes(1)))
   func manyCallersShareWritesAndSyncsAndEachRecordIsThereOnce() async throws {
     let scratch = ScratchDirectory()
@@ -158,7 +158,7 @@ import Testing
   }
 }
 
-@Suite struct LogQueueTests {
+@Suite(.offThePool) struct LogQueueTests {
   final class Entry: @unchecked Sendable {}
 
   @Test func theFirstLeadsAndTheOthersJoinItsRounds() {

@@ -4,7 +4,7 @@ import Testing
 @testable import AtomicStore
 
 /// What lies in a document's way, and what callers do at the worst moment.
-@Suite struct AtomicDocumentAttackTests {
+@Suite(.offThePool) struct AtomicDocumentAttackTests {
   private let scratch = ScratchDirectory(inMemory: true)
 
   @Test func whatIsWrittenInPlaceIsNeverTheOnlyBackup() async throws {

@@ -12,7 +12,7 @@ import Testing
 #endif
 
 /// Loading, saving and changing documents.
-@Suite struct AtomicDocumentTests {
+@Suite(.offThePool) struct AtomicDocumentTests {
   let scratch = ScratchDirectory(inMemory: true)
 
   @Test func aDocumentIsPrettySortedUnescapedJSON() async throws {

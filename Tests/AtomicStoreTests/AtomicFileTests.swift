@@ -3,7 +3,7 @@ import ReliabilityIO
 import Testing
 
 /// Files written in pieces, and the asynchronous forms.
-@Suite struct AtomicFileTests {
+@Suite(.offThePool) struct AtomicFileTests {
   let scratch = ScratchDirectory()
 
   @Test func piecesAppearOnlyWhenPublished() async throws {

@@ -12,7 +12,7 @@ import Testing
 #endif
 
 /// The checksum beside the content.
-@Suite struct FileChecksumTests {
+@Suite(.offThePool) struct FileChecksumTests {
   let scratch = ScratchDirectory(inMemory: true)
   let options = AtomicFile.Options(recordsChecksum: true)
 

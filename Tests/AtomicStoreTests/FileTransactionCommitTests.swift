@@ -6,7 +6,7 @@ import Testing
 @testable import AtomicStore
 
 /// When a commit can still be called off, and what it costs when nobody else was there.
-@Suite struct FileTransactionCommitTests {
+@Suite(.offThePool) struct FileTransactionCommitTests {
   /// Cancels a task from a disk thread, once.
   private final class Canceller: Sendable {
     private let task = Lock<Task<TransactionOutcome, any Error>?>(nil)

@@ -3,7 +3,7 @@ import ReliabilityIO
 import Testing
 
 /// Saves that only replace what was seen, leases, new directories, and sizes beyond 2 GiB.
-@Suite struct FileVersionTests {
+@Suite(.offThePool) struct FileVersionTests {
   let scratch = ScratchDirectory(inMemory: true)
 
   @Test func aFileThatIsUnchangedIsReplacedAndTheOutcomeNamesTheNextVersion() async throws {

@@ -12,7 +12,7 @@ import Testing
   import Musl
 #endif
 
-@Suite struct OrphanSweeperTests {
+@Suite(.offThePool) struct OrphanSweeperTests {
   static let orphan = TemporaryName.make(for: "settings.json", process: 4242, random: 7)
   static let atOnce = OrphanSweeper.Options(minimumAge: .zero)
 

@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// What a save keeps of the file it replaces, what it follows and what it refuses.
-@Suite struct ReplaceTargetTests {
+@Suite(.offThePool) struct ReplaceTargetTests {
   let scratch = ScratchDirectory()
   static let isRoot = geteuid() == 0
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct StorageDoctorTests {
+@Suite(.offThePool) struct StorageDoctorTests {
   private func examine(
     _ scratch: ScratchDirectory, _ disk: FaultyFileSystem = FaultyFileSystem()
   ) throws -> StorageReport {

@@ -1,7 +1,7 @@
 import AtomicStore
 import Testing
 
-@Suite struct StoreErrorTests {
+@Suite(.offThePool) struct StoreErrorTests {
   static let codes: [StoreError.Code] = [
     .invalidPath, .targetExists, .targetIsSymbolicLink, .tooManySymbolicLinks,
     .targetIsNotRegularFile, .targetHasHardLinks, .targetIsMountPoint, .directoryMissing,

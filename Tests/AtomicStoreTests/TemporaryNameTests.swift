@@ -2,7 +2,7 @@ import Testing
 
 @testable import AtomicStore
 
-@Suite struct TemporaryNameTests {
+@Suite(.offThePool) struct TemporaryNameTests {
   @Test func theNameHasBaseProcessAndSixteenRandomDigits() {
     #expect(
       TemporaryName.make(for: "a.json", process: 4242, random: 0xabc)

@@ -1,7 +1,7 @@
 import BackoffLock
 import Testing
 
-@Suite struct FencingTokenTests {
+@Suite(.offThePool) struct FencingTokenTests {
   @Test func aTokenOfALaterEpochIsHigher() {
     #expect(FencingToken(epoch: 1, turn: 9) < FencingToken(epoch: 2, turn: 0))
   }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import BackoffLock
 
-@Suite struct LeaseTermTests {
+@Suite(.offThePool) struct LeaseTermTests {
   private func term() -> LeaseTerm { LeaseTerm(sent: .seconds(100), duration: .seconds(30)) }
 
   @Test func aLeaseIsHeldUntilItsEndAndNotAtIt() {
@@ -65,7 +65,7 @@ import Testing
   }
 }
 
-@Suite struct ClaimVerdictTests {
+@Suite(.offThePool) struct ClaimVerdictTests {
   private func verdict(
     age: Duration, of theirs: Duration = .seconds(30), dead: Bool = false, modified: Int64 = 1
   ) -> ClaimVerdict {
@@ -102,7 +102,7 @@ import Testing
   }
 }
 
-@Suite struct LeaseRecordTests {
+@Suite(.offThePool) struct LeaseRecordTests {
   private let fixture =
     #"{"format":"reliability-lease","version":1,"lease_ms":30000,"nonce":"2a","pid":4242,"#
     + #""start":77,"boot":"b-1","boot_ms":1700000000000,"pidns":4026531836,"machine":"m-1","#

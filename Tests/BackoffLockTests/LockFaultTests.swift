@@ -5,7 +5,7 @@ import Testing
 @testable import BackoffLock
 
 /// Fails every call of the lock in turn: a typed error or the lock, nothing leaked, nobody forgotten.
-@Suite struct LockFaultTests {
+@Suite(.offThePool) struct LockFaultTests {
   static let numbers: [ErrorNumber] = [
     .inputOutput, .noLocks, .notSupported, .noSpace, .permissionDenied, .notFound, .staleHandle,
     .noMemory, .badDescriptor, .tooManyOpenFiles,

@@ -5,7 +5,7 @@ import Testing
 @testable import BackoffLock
 
 /// What is in the file, and what happens when something else is.
-@Suite struct LockFileTests {
+@Suite(.offThePool) struct LockFileTests {
   @Test func aFileOfVersionOneIsReadAsItWasWritten() throws {
     let record = try LockRecord(Self.versionOne)
     #expect(record.epoch == 3)

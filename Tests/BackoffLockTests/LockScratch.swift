@@ -37,6 +37,8 @@ final class LockScratch: Sendable {
     _ change: (inout BackoffLock.Configuration) -> Void = { _ in }
   ) -> BackoffLock {
     var configuration = BackoffLock.Configuration()
+    // Tests of other things must not fail because the machine is slow.
+    configuration.timeout = .seconds(600)
     change(&configuration)
     return BackoffLock(
       path, configuration: configuration, fileSystem: fileSystem, clock: clock,

@@ -4,7 +4,7 @@ import Testing
 @testable import BackoffLock
 
 /// The queue alone, without a file: every short story, and long ones at random against what must always hold.
-@Suite struct LockStateMachineTests {
+@Suite(.offThePool) struct LockStateMachineTests {
   /// Plays the shell: does what actions ask for, and checks the rules after each.
   struct Stage {
     typealias Machine = LockStateMachine<Int>

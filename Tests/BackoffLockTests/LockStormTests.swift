@@ -5,7 +5,7 @@ import Testing
 @testable import BackoffLock
 
 /// Many at once, most of whom change their mind; and the forms of locking that other systems use.
-@Suite struct LockStormTests {
+@Suite(.offThePool) struct LockStormTests {
   @Test(arguments: [false, true], [UInt64(1), 2])
   func aThousandTasksOfWhichTwoThirdsAreCancelledLoseNobody(
     usesWholeFiles: Bool, seed: UInt64
@@ -111,6 +111,8 @@ import Testing
       $0.idleHold = .milliseconds(1)
     }
     let other = scratch.lock(in: LockRegistry())
+    // Makes the file: that is for a disk thread, as is opening it.
+    try await other.withLock { _ in }
     try await lock.withLock { _ in }
     // Waits for the end of the idle hold.
     let held = try await other.acquire()
@@ -123,7 +125,7 @@ import Testing
     await #expect(throws: LockTimeoutError.self) {
       try await other.withLock { _ in try await lock.withLock(timeout: .zero) { _ in } }
     }
-    for call in ["fcntl", "read", "write", "fsync", "fstatat"] {
+    for call in ["fcntl", "write", "fstatat"] {
       #expect(disk.threads(of: call) == ["lock-wait"], "\(call)")
     }
   }

@@ -6,7 +6,7 @@ import Testing
 @testable import BackoffLock
 
 /// One process, and several as far as the system can tell.
-@Suite struct LockTests {
+@Suite(.offThePool) struct LockTests {
   static let strategies: [BackoffLock.Strategy] = [
     .automatic, .queue, .gate, .plain, .polling(.brisk),
   ]

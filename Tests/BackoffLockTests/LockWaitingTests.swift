@@ -6,7 +6,7 @@ import Testing
 @testable import BackoffLock
 
 /// Waiting by a clock that only moves when told to: limits, retries, blame, and locks kept while idle.
-@Suite struct LockWaitingTests {
+@Suite(.offThePool) struct LockWaitingTests {
   @Test func aPollingWaitTellsEveryTenthRetryAndEndsWithTheLast() async throws {
     let scratch = LockScratch()
     let clock = ManualClock()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import BackoffLock
 
-@Suite struct ProcessIdentityTests {
+@Suite(.offThePool) struct ProcessIdentityTests {
   private let holder = KnownProcesses.on("alpha", pid: 9)
   private let here = KnownProcesses.on("alpha", pid: 11)
 
@@ -78,7 +78,7 @@ import Testing
   }
 }
 
-@Suite struct JSONLineTests {
+@Suite(.offThePool) struct JSONLineTests {
   @Test func membersAreReadWithEveryEscape() throws {
     let text =
       #" { "a" : "x\n\t\r\b\f\"\\\/é\uD83D\uDE00" , "b":-5,"c":true,"d":18446744073709551615 } "#

@@ -5,7 +5,7 @@ import Testing
 @testable import CircuitBreaker
 
 /// The four columns of the breaker audit, of which no implementation known to us has all.
-@Suite struct AuditTests {
+@Suite(.offThePool) struct AuditTests {
   @Test("A result of an older era never moves a newer state")
   func olderEra() throws {
     let lab = Lab(.init(consecutiveFailures: 2, halfOpenPermits: 2, halfOpenSuccesses: 2))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CircuitBreaker
 
-@Suite struct ConfigurationTests {
+@Suite(.offThePool) struct ConfigurationTests {
   typealias Configuration = CircuitBreaker.Configuration
 
   private static func changed(

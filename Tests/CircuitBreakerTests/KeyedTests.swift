@@ -5,7 +5,7 @@ import Testing
 
 @testable import CircuitBreaker
 
-@Suite struct KeyedTests {
+@Suite(.offThePool) struct KeyedTests {
   private func make(
     capacity: Int, _ clock: ManualClock = ManualClock()
   ) -> KeyedCircuitBreaker<Int> {

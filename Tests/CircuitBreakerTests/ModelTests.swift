@@ -4,7 +4,7 @@ import Testing
 
 @testable import CircuitBreaker
 
-@Suite struct ModelTests {
+@Suite(.offThePool) struct ModelTests {
   static let operations = 25_000
 
   @Test(

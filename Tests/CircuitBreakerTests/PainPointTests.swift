@@ -5,7 +5,7 @@ import Testing
 @testable import CircuitBreaker
 
 /// What users of other breakers hit, by the numbers of our list of pain points.
-@Suite struct PainPointTests {
+@Suite(.offThePool) struct PainPointTests {
   @Test("P3: results of the era before do not decide half-open")
   func p3StaleResults() throws {
     let lab = Lab()

@@ -22,7 +22,7 @@ private actor Owner {
   }
 }
 
-@Suite struct RunTests {
+@Suite(.offThePool) struct RunTests {
   @Test(
     "An open breaker does not run the body; a closed one runs it once and throws its error unchanged"
   )

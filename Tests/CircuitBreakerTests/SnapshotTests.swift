@@ -5,7 +5,7 @@ import Testing
 
 @testable import CircuitBreaker
 
-@Suite struct SnapshotTests {
+@Suite(.offThePool) struct SnapshotTests {
   /// As version 1 wrote it.
   static let fixture = """
     {"boot_id":"b0","bucket_age_ns":0,"buckets":[],"consecutive_failures":2,"format":"circuit-breaker","history":"0130",\

@@ -13,7 +13,7 @@ private struct Story: Error, TransparentError {
   var underlying: any Error
 }
 
-@Suite struct VerdictTests {
+@Suite(.offThePool) struct VerdictTests {
   typealias Verdict = CircuitBreaker.Verdict
 
   @Test("Errors are judged by what they are")

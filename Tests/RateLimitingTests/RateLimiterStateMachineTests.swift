@@ -84,7 +84,7 @@ private struct Reference {
   }
 }
 
-@Suite struct RateLimiterStateMachineTests {
+@Suite(.offThePool) struct RateLimiterStateMachineTests {
   private func machine(
     _ limits: RateLimit..., maximumWaiters: Int = 100, now: Duration = .zero
   ) -> RateLimiterStateMachine<Int> {
@@ -111,12 +111,12 @@ private struct Reference {
   @Test("P35: no tokens appear from a long pause, nor from a clock that stands still or steps back")
   func noPhantomTokens() {
     var machine = machine(RateLimit(10, per: .seconds(1)))
-    #expect(machine.tryAcquire(10, now: .seconds(1_000_000_000)).isAllowed)
+    #expect(machine.tryAcquire(10, now: .seconds(100_000_000)).isAllowed)
     for back in [0, 1, 5, 1_000_000] {
-      let decision = machine.tryAcquire(1, now: .seconds(1_000_000_000 - back))
+      let decision = machine.tryAcquire(1, now: .seconds(100_000_000 - back))
       #expect(!decision.isAllowed)
     }
-    #expect(machine.tryAcquire(1, now: .seconds(1_000_000_000) + .milliseconds(100)).isAllowed)
+    #expect(machine.tryAcquire(1, now: .seconds(100_000_000) + .milliseconds(100)).isAllowed)
   }
 
   @Test("P34: what is given back is there again, and never more than there was")
@@ -277,7 +277,7 @@ private struct Reference {
   }
 }
 
-@Suite struct WaitingLineTests {
+@Suite(.offThePool) struct WaitingLineTests {
   @Test(arguments: [1, 2, 3] as [UInt64])
   func agreesWithAnArray(seed: UInt64) {
     var random = SeededGenerator(seed: seed)

@@ -10,7 +10,7 @@ private final class Record: Sendable {
   func append(_ entry: Int) { entries.withLock { $0.append(entry) } }
 }
 
-@Suite struct RateLimiterTests {
+@Suite(.offThePool) struct RateLimiterTests {
   let clock = ManualClock()
 
   private func limiter(
@@ -169,7 +169,7 @@ private final class Record: Sendable {
   }
 }
 
-@Suite struct KeyedRateLimiterTests {
+@Suite(.offThePool) struct KeyedRateLimiterTests {
   let clock = ManualClock()
 
   @Test func keysAreIndependent() {

@@ -1,7 +1,8 @@
 import Dispatch
+import Synchronization
 import Testing
 
-/// Runs a test that computes for seconds without a pause, or blocks its thread, on a thread of its own.
+/// Runs tests that compute for seconds without a pause, or block their thread, one at a time on a thread of their own.
 ///
 /// On the cooperative pool, which has as many threads as the machine has processors, they would hold up every other
 /// test: waits that are limited by real time would end before their tasks are resumed.
@@ -12,7 +13,41 @@ struct OffThePool: SuiteTrait, TestTrait, TestScoping {
     for test: Test, testCase: Test.Case?,
     performing function: @Sendable @concurrent () async throws -> Void
   ) async throws {
+    await Self.turns.take()
+    defer { Self.turns.giveBack() }
     try await withTaskExecutorPreference(SingleThread()) { try await function() }
+  }
+
+  private static let turns = Turns()
+
+  /// One test at a time.
+  private final class Turns: Sendable {
+    private let state = Mutex((isTaken: false, waiting: [CheckedContinuation<Void, Never>]()))
+
+    func take() async {
+      await withCheckedContinuation { continuation in
+        let isFree = state.withLock { state in
+          if state.isTaken {
+            state.waiting.append(continuation)
+            return false
+          }
+          state.isTaken = true
+          return true
+        }
+        if isFree { continuation.resume() }
+      }
+    }
+
+    func giveBack() {
+      let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+        if state.waiting.isEmpty {
+          state.isTaken = false
+          return nil
+        }
+        return state.waiting.removeFirst()
+      }
+      next?.resume()
+    }
   }
 
   private final class SingleThread: TaskExecutor {
