@@ -79,7 +79,7 @@ struct LockRequest {
       let now = lock.now
       hold.begin(at: now)
       lock.meter.recordWait(now - start)
-      if waited && now - start >= lock.configuration.longWait {
+      if now - start >= lock.configuration.longWait {
         lock.tell(
           .longWait, waited: now - start, cause: hold.core.read { $0.blame.cause(since: start) })
       }

@@ -136,7 +136,7 @@ import Testing
     return options
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func thousandsOfStatesAfterAppendsAreHealed() async throws {
     let report = try await SimulatedDisk.explore(
       options: Self.wideExploration,
@@ -147,7 +147,7 @@ import Testing
     #expect(report.distinctStates >= 2500)
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aThousandStatesAfterACompactionAreHealed() async throws {
     var options = Self.wideExploration
     options.exhaustiveStates = 1500
@@ -161,7 +161,7 @@ import Testing
     #expect(report.distinctStates >= 1000)
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func appendsSurviveEveryPowerCutAndASecondOneWhileHealing() async throws {
     let report = try await SimulatedDisk.explore(
       options: Self.exploration,
@@ -173,7 +173,7 @@ import Testing
     #expect(report.distinctStates >= Self.leastStates)
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aLogSurvivesEveryPowerCutDuringACompaction() async throws {
     let report = try await SimulatedDisk.explore(
       options: Self.exploration,
@@ -188,7 +188,7 @@ import Testing
     #expect(report.distinctStates >= Self.leastStates)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func acknowledgingBeforeTheSyncIsFound() async throws {
     await #expect(throws: CrashViolation.self) {
       try await SimulatedDisk.explore(
@@ -224,7 +224,7 @@ import Testing
       check: Self.check)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func aFailedSyncLosesNothingAndRepeatingItIsFound() async throws {
     print("AppendLog, failed sync: \(try await exploreFailedSync(nil))")
     await #expect(throws: CrashViolation.self) { _ = try await exploreFailedSync(.retries) }

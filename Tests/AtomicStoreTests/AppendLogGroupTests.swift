@@ -5,7 +5,7 @@ import Testing
 @testable import AtomicStore
 
 @Suite(.offThePool) struct AppendLogGroupTests {
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func manyCallersShareWritesAndSyncsAndEachRecordIsThereOnce() async throws {
     let scratch = ScratchDirectory()
     let log = try await AppendLog(scratch.file("log"))
@@ -29,7 +29,7 @@ import Testing
     #expect(log.health.counts.records == 640)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func twoLogsOnOneFileInterleaveWholeRecords() async throws {
     let scratch = ScratchDirectory()
     let logs = [try await AppendLog(scratch.file("log")), try await AppendLog(scratch.file("log"))]
@@ -52,7 +52,7 @@ import Testing
     #expect(logs[0].health.badRecords.isEmpty)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func anotherProcessCompactingIsNoticedByAppenders() async throws {
     let scratch = ScratchDirectory()
     let first = try await AppendLog(scratch.file("log"))
@@ -71,7 +71,7 @@ import Testing
   }
 
   /// Stops the first sync of a log's own round, so that others queue behind it.
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func aCancelledCallerIsWithdrawnOrCompletes() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)
@@ -105,7 +105,7 @@ import Testing
     #expect(try await log.texts().count == 3)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func cancellingAtRandomLosesNoAcknowledgementAndNoTurn() async throws {
     let scratch = ScratchDirectory(inMemory: true)
     let log = try await AppendLog(scratch.file("log"))
@@ -136,7 +136,7 @@ import Testing
     try await log.close()
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func tasksGoOnWhileTwentyWaitForASync() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)

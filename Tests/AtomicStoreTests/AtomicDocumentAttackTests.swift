@@ -56,7 +56,7 @@ import Testing
     #expect(scratch.documents == ["settings.json"])
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func everyUpdateThatReturnsIsThereAndNoCancelledOneIs() async throws {
     let documents = [scratch.document(), scratch.document()]
     try await documents[0].save(Settings(count: 0))

@@ -272,7 +272,7 @@ import Testing
 #if canImport(Glibc) || canImport(Darwin)
   /// Documents in several processes.
   @Suite(.serialized) struct RealTimeDocumentProcessTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func updatesOfSeveralProcessesLoseNothingAndAReaderAlwaysSeesWholeJSON() async throws {
       let scratch = ScratchDirectory(inMemory: true)
       let path = scratch.file("settings.json")

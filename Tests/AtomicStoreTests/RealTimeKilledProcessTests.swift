@@ -67,7 +67,8 @@
     var children = try (0..<count).map { _ in try Child(running: test, in: directory) }
     let end = ContinuousClock.now + duration
     var killed = 0
-    while ContinuousClock.now < end {
+    // Often enough, however slow the machine is.
+    while ContinuousClock.now < end || killed < 12 {
       try await Task.sleep(for: .milliseconds(30))
       let victim = children.removeFirst()
       await victim.kill()
@@ -78,7 +79,7 @@
     return killed
   }
 
-  @Suite(.serialized, .timeLimit(.minutes(1))) struct RealTimeKilledProcessTests {
+  @Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeKilledProcessTests {
     @Test(.enabled(if: Child.directory == nil))
     func killedSaversLeaveNoOrphanAndNoLiveTemporaryFileIsSwept() async throws {
       let scratch = ScratchDirectory(inMemory: true)

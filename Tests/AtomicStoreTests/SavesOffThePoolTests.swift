@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SavesOffThePoolTests {
   /// Were saves made on the cooperative pool, these would hold all its threads, and nobody could let them go on.
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func tasksGoOnWhileEverySaveIsStuckInTheDisk() async throws {
     let scratch = ScratchDirectory()
     let saves = 20

@@ -14,7 +14,7 @@ import Testing
 
 /// Real other processes: copies of this program that the system tells apart.
 @Suite(.serialized) struct RealTimeLockProcessTests {
-  @Test(.timeLimit(.minutes(1)), arguments: ["queue", "gate", "plain", "polling"])
+  @Test(.timeLimit(.minutes(10)), arguments: ["queue", "gate", "plain", "polling"])
   func fourProcessesCountTogetherAndTheirTokensGrow(strategy: String) async throws {
     let scratch = LockScratch()
     await withTaskGroup { group in
@@ -31,7 +31,7 @@ import Testing
     #expect(try numbers(count)[0] == 400)
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["queue", "gate", "plain", "polling"])
+  @Test(.timeLimit(.minutes(10)), arguments: ["queue", "gate", "plain", "polling"])
   func aHolderThatIsKilledGivesTheLockToTheOneWhoWaits(strategy: String) async throws {
     let scratch = LockScratch()
     let lock = scratch.lock { $0.strategy = named(strategy) }
@@ -50,7 +50,7 @@ import Testing
     _ = await killed
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func aWaiterThatIsKilledHoldsNobodyUp() async throws {
     let scratch = LockScratch()
     let holder = scratch.lock(in: LockRegistry())
@@ -72,7 +72,7 @@ import Testing
     try await behind.value
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func aCopyMadeByForkMayNeitherTakeTheLockNorGiveItUp() async {
     await #expect(processExitsWith: .success) {
       let scratch = LockScratch()

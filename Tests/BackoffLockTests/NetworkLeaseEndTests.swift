@@ -5,7 +5,7 @@ import Testing
 @testable import BackoffLock
 
 /// How a hold ends, and what is left.
-@Suite(.timeLimit(.minutes(1))) struct NetworkLeaseEndTests {
+@Suite(.timeLimit(.minutes(10))) struct NetworkLeaseEndTests {
   static let alpha = KnownProcesses.on("alpha", pid: 11)
   static let beta = KnownProcesses.on("beta", pid: 22)
 
@@ -122,7 +122,7 @@ import Testing
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct RealTimeNetworkLeaseTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeNetworkLeaseTests {
   @Test func contendersOfOneDirectoryAreNeverInTogether() async throws {
     let scene = LeaseScene()
     let inside = Guarded(0)

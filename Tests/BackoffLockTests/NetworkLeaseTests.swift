@@ -4,7 +4,7 @@ import Testing
 
 @testable import BackoffLock
 
-@Suite(.timeLimit(.minutes(1))) struct NetworkLeaseTests {
+@Suite(.timeLimit(.minutes(10))) struct NetworkLeaseTests {
   static let alpha = KnownProcesses.on("alpha", pid: 11)
   static let beta = KnownProcesses.on("beta", pid: 22)
 
