@@ -17,7 +17,7 @@ extension AtomicDocument {
     public var value: Value?
     /// Which generation it is.
     public var source: Source
-    /// The version of the file now, for ``AtomicDocument/save(_:ifUnchanged:)``; `nil` when there is no file.
+    /// The version of the file now, for ``AtomicDocument/save(_:ifUnchanged:timeout:)``; `nil` when there is no file.
     public var version: FileVersion?
     /// Damaged files that were moved aside.
     public var quarantined: [QuarantinedFile] = []

@@ -24,7 +24,7 @@ extension StoreError.Code {
   public static let externallyOverwritten = StoreError.Code(rawValue: "externallyOverwritten")
   /// The journal is damaged in the middle: the disk has lost what it had acknowledged.
   ///
-  /// See ``TransactionStore/discardPending()``.
+  /// See ``TransactionStore/discardPending(in:fileSystem:clock:)``.
   public static let journalCorrupt = StoreError.Code(rawValue: "journalCorrupt")
   /// The journal was written by a later version of this package: it may only be read.
   public static let formatTooNew = StoreError.Code(rawValue: "formatTooNew")

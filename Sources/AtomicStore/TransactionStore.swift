@@ -15,7 +15,7 @@ internal import Synchronization
 /// the commit. Then the files are changed, which after a crash is done again from the journal.
 ///
 /// Any number of tasks, stores and processes may use one directory: commits go one at a time, in the order of a
-/// ``BackoffLock``. What this package writes to the files of a store must go through the store. Other programs may append
+/// `BackoffLock`. What this package writes to the files of a store must go through the store. Other programs may append
 /// to its files at any time; before one of them moves or cuts a file, call ``checkpoint()``.
 ///
 /// The guide <doc:ChangingFilesTogether> says what is promised, and what is done when a file was changed by someone else.

@@ -25,7 +25,7 @@ extension BackoffLock {
 
   /// Runs the body while holding the lock, if that can begin before an instant.
   ///
-  /// As ``withLock(_:timeout:_:)``, for several steps that share one limit. The instant limits the wait, not the body.
+  /// As `withLock(_:timeout:_:)`, for several steps that share one limit. The instant limits the wait, not the body.
   ///
   /// - Parameters:
   ///   - mode: Alone, or with other readers.

@@ -18,7 +18,7 @@ extension SimulatedDisk {
     /// and the sync fails and loses them.
     public var allocatesLate = false
 
-    /// What a full disk fails with: ``ErrorNumber/noSpace``, or ``ErrorNumber/quotaExceeded``.
+    /// What a full disk fails with: `ErrorNumber/noSpace`, or `ErrorNumber/quotaExceeded`.
     public var fullDiskError = ErrorNumber.noSpace
 
     /// The most bytes one file can have.
@@ -38,7 +38,7 @@ extension SimulatedDisk {
 
     /// Checks values that come from outside.
     ///
-    /// - Throws: ``ConfigurationError`` with field and rule.
+    /// - Throws: `ConfigurationError` with field and rule.
     public func validate() throws(ConfigurationError) {
       try check(sectorSize > 0, "sectorSize", "must be greater than zero")
       try check(capacity ?? 0 >= 0, "capacity", "must not be negative")

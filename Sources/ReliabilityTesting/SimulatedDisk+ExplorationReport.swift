@@ -32,7 +32,7 @@ public struct ExplorationOptions: Hashable, Sendable {
 
   /// Checks values that come from outside.
   ///
-  /// - Throws: ``ConfigurationError`` with field and rule.
+  /// - Throws: `ConfigurationError` with field and rule.
   public func validate() throws(ConfigurationError) {
     try disk.validate()
     try check(exhaustiveOperations >= 0, "exhaustiveOperations", "must not be negative")

@@ -28,7 +28,7 @@ extension SimulatedDisk {
   /// - Parameters:
   ///   - path: The file.
   ///   - bytes: Its whole content.
-  /// - Throws: ``ErrorNumber`` when the path can't be a file.
+  /// - Throws: `ErrorNumber` when the path can't be a file.
   public func write(_ path: String, _ bytes: [UInt8]) throws(ErrorNumber) {
     try machine.withLock { (machine) throws(ErrorNumber) in
       try machine.makeDirectories(to: path, withLast: false)
@@ -46,7 +46,7 @@ extension SimulatedDisk {
   /// - Parameters:
   ///   - path: The file.
   ///   - text: Its whole content.
-  /// - Throws: ``ErrorNumber`` when the path can't be a file.
+  /// - Throws: `ErrorNumber` when the path can't be a file.
   public func write(_ path: String, _ text: String) throws(ErrorNumber) {
     try write(path, Array(text.utf8))
   }
@@ -54,7 +54,7 @@ extension SimulatedDisk {
   /// Makes a directory, and those above it that are missing, durable at once.
   ///
   /// - Parameter path: The directory; it may exist.
-  /// - Throws: ``ErrorNumber`` when a file is in the way.
+  /// - Throws: `ErrorNumber` when a file is in the way.
   public func makeDirectory(_ path: String) throws(ErrorNumber) {
     try machine.withLock { (machine) throws(ErrorNumber) in
       try machine.makeDirectories(to: path, withLast: true)

@@ -131,13 +131,16 @@
     @Test(.enabled(if: Child.directory == nil))
     func killedHoldersOfALeaseAreFollowedByOneAtATime() async throws {
       let scratch = ScratchDirectory(inMemory: true)
+      let start = ContinuousClock.now
       let killed = try await killAgainAndAgain(
         4, running: "aChildThatHoldsALeaseUntilItIsKilled", in: scratch.path, for: .seconds(2))
       let lease = NetworkLease(scratch.file("lease"))
       let token = try await lease.withLease { $0.token }
       #expect(killed > 10)
-      // Dead holders were noticed, not waited for: thirty seconds each.
-      #expect(token.turn >> 16 > UInt64(killed))
+      // Dead holders were noticed, not waited for: thirty seconds each. How many of the killed had come to hold the lease depends
+      // on how busy the machine is.
+      let turns = Int(token.turn >> 16)
+      #expect(ContinuousClock.now - start < .seconds(30 * max(1, turns - 1)))
       #expect(scratch.names.filter { $0.hasPrefix("failure") } == [])
     }
 
