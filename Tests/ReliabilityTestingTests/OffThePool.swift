@@ -1,5 +1,5 @@
 import Dispatch
-import Synchronization
+import ReliabilityCore
 import Testing
 
 /// Runs tests that compute for seconds without a pause, or block their thread, one at a time on a thread of their own.
@@ -22,7 +22,7 @@ struct OffThePool: SuiteTrait, TestTrait, TestScoping {
 
   /// One test at a time.
   private final class Turns: Sendable {
-    private let state = Mutex((isTaken: false, waiting: [CheckedContinuation<Void, Never>]()))
+    private let state = Lock((isTaken: false, waiting: [CheckedContinuation<Void, Never>]()))
 
     func take() async {
       await withCheckedContinuation { continuation in
