@@ -1,8 +1,11 @@
+import ReliabilityIO
+
 #if os(Linux)
   /// Real power cuts: after every changing call of a workload, and again while what is left is being repaired.
   ///
-  /// `--type`, `--folder`, `--device` say where; `--workload` what; `--stride` tries each so many-th call only;
-  /// `--second` also cuts the repair; `--milliseconds` bounds the time, and `--seed` says where strides begin.
+  /// `--type`, `--folder`, `--device` say where; `--workload` what; `--stride` tries each so many-th call only, and
+  /// `--milliseconds` bounds the time. With `--second` every call is cut, however long that takes; then the repairs are
+  /// cut, too, in an order drawn by `--seed`, for as long as `--milliseconds` says.
   struct PowerLab {
     private let image: LoopImage
     private let arguments: Arguments
@@ -21,46 +24,69 @@
       verdict = Verdict("power/\(workload)/\(arguments["type"])")
     }
 
+    private struct Point {
+      let cut: Int
+      let mode: System.CutMode
+    }
+
     mutating func run() -> Int32 {
       let stride = arguments.int("stride", default: 1)
+      let isWhole = arguments[optional: "second"] != nil
       let watch = Stopwatch(arguments.duration)
       let total = changesOfWholeRun()
-      var (points, missed) = (0, 0)
+      var points: [Point] = []
       for mode in System.CutMode.allCases {
         let first = Int((arguments.seed &+ UInt64(mode.rawValue)) % UInt64(stride))
-        for cut in Swift.stride(from: first, through: total, by: stride) {
-          points += 1
-          if watch.isOver { missed += 1 } else { tryCut(cut, mode) }
+        points += Swift.stride(from: first, through: total, by: stride).map {
+          Point(cut: $0, mode: mode)
         }
       }
+      var repairs: [(point: Point, changes: Int)] = []
+      for point in points where isWhole || !watch.isOver {
+        repairs.append((point, tryCut(point)))
+      }
       verdict.figure("changing calls", total)
-      verdict.figure("cuts", cuts)
-      if secondCuts > 0 { verdict.figure("second cuts", secondCuts) }
-      if missed > 0 { verdict.figure("not reached in time", "\(missed) of \(points)") }
+      verdict.figure("cuts", cuts == points.count ? "\(cuts), all" : "\(cuts) of \(points.count)")
+      if isWhole { cutRepairs(repairs.filter { $0.changes > 0 }) }
       verdict.figure("violations", verdict.violations.count)
       verdict.require(cuts > 0, "no cut was made")
       return verdict.print()
     }
 
-    /// One cut; then each cut of the repair; then the repair itself, which must find everything as promised.
-    private mutating func tryCut(_ cut: Int, _ mode: System.CutMode) {
+    /// Second cuts, for as long as there is time; with the next seed others come first.
+    private mutating func cutRepairs(_ repairs: [(point: Point, changes: Int)]) {
+      let watch = Stopwatch(arguments.duration)
+      var seconds = repairs.flatMap { repair in
+        (0...repair.changes).map { (point: repair.point, second: $0) }
+      }
+      var random = SeededGenerator(seed: arguments.seed)
+      seconds.shuffle(using: &random)
+      var tried = 0
+      for (point, second) in seconds where !watch.isOver {
+        tried += 1
+        tryCut(point, andItsRepairAfter: second)
+      }
+      verdict.figure("cuts of repairs", "\(secondCuts) of \(seconds.count)")
+      verdict.require(tried == 0 || secondCuts > 0, "no repair was cut")
+    }
+
+    /// One cut; then the repair, which must find everything as promised.
+    ///
+    /// - Returns: How many changing calls the repair made.
+    private mutating func tryCut(_ point: Point) -> Int {
       prepare()
-      guard hit("work", cut: cut, mode) else {
-        finish(cut, mode, nil)
-        return
-      }
-      cuts += 1
-      let repairs = finish(cut, mode, nil)
-      guard arguments[optional: "second"] != nil, repairs > 0 else { return }
-      for second in 0...repairs {
-        prepare()
-        _ = hit("work", cut: cut, mode)
-        image.mount()
-        let wasCut = lab("check", cut: second, mode).end == .exited(System.cutStatus)
-        image.unmount()
-        if wasCut { secondCuts += 1 }
-        finish(cut, mode, second)
-      }
+      if hit("work", cut: point.cut, point.mode) { cuts += 1 }
+      return finish(point.cut, point.mode, nil)
+    }
+
+    private mutating func tryCut(_ point: Point, andItsRepairAfter second: Int) {
+      prepare()
+      _ = hit("work", cut: point.cut, point.mode)
+      image.mount()
+      let wasCut = lab("check", cut: second, point.mode).end == .exited(System.cutStatus)
+      image.unmount()
+      if wasCut { secondCuts += 1 }
+      finish(point.cut, point.mode, second)
     }
 
     private func prepare() {
