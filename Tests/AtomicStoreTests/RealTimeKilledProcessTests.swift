@@ -3,6 +3,7 @@
   import Glibc
   import ReliabilityCore
   import ReliabilityIO
+  import ReliabilityTestSupport
   import Testing
 
   @testable import AtomicStore
@@ -15,6 +16,11 @@
     static var directory: String? {
       guard let value = unsafe getenv(variable) else { return nil }
       return unsafe String(cString: value)
+    }
+
+    /// Tells the parent something, by a file's name.
+    static func announce(_ name: String, in directory: String) throws {
+      _ = try OpenFile("\(directory)/\(name)", [.write, .create], fileSystem: .real)
     }
 
     let process: pid_t
@@ -51,63 +57,61 @@
     }
   }
 
-  /// Work for a child: until its parent ends, at most ten seconds.
+  /// Work for a child, until its parent ends.
   private func work(_ body: () async throws -> Void) async throws {
     let parent = getppid()
-    let end = ContinuousClock.now + .seconds(10)
-    while getppid() == parent, ContinuousClock.now < end { try await body() }
+    while getppid() == parent { try await body() }
   }
 
-  /// Kills children at random instants, and starts others in their place.
+  /// Runs children and kills them one by one, each replaced by another.
   ///
-  /// - Returns: How many were killed.
+  /// - Parameters:
+  ///   - next: Waits until the time has come for a kill, and says for whom: the number of a process; `nil` ends it all.
   private func killAgainAndAgain(
-    _ count: Int, running test: String, in directory: String, for duration: Duration
-  ) async throws -> Int {
+    _ count: Int, running test: String, in directory: String, next: () async throws -> pid_t?
+  ) async throws {
     var children = try (0..<count).map { _ in try Child(running: test, in: directory) }
-    let end = ContinuousClock.now + duration
-    var killed = 0
-    // Often enough, however slow the machine is.
-    while ContinuousClock.now < end || killed < 12 {
-      try await Task.sleep(for: .milliseconds(30))
-      let victim = children.removeFirst()
-      await victim.kill()
-      killed += 1
-      children.append(try Child(running: test, in: directory))
+    do {
+      while let victim = try await next() {
+        // One that was told of is gone when it was killed before.
+        guard let index = children.firstIndex(where: { $0.process == victim }) else { continue }
+        await children[index].kill()
+        children[index] = try Child(running: test, in: directory)
+      }
+    } catch {
+      for child in children { await child.kill() }
+      throw error
     }
     for child in children { await child.kill() }
-    return killed
   }
 
+  /// Limits of time only guard against hangs: how much happens between two kills depends on the machine, so what is to
+  /// happen is counted.
   @Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeKilledProcessTests {
     @Test(.enabled(if: Child.directory == nil))
     func killedSaversLeaveNoOrphanAndNoLiveTemporaryFileIsSwept() async throws {
       let scratch = ScratchDirectory(inMemory: true)
-      let ends = Counter()
-      let killed: Int
+      var random = SeededGenerator(seed: 5)
+      var killed = 0
       var removed = 0
-      (killed, removed) = try await withThrowingTaskGroup(of: (Int, Int).self) { group in
-        group.addTask {
-          let killed = try await killAgainAndAgain(
-            4, running: "aChildThatSavesUntilItIsKilled", in: scratch.path, for: .seconds(2))
-          _ = ends.next()
-          return (killed, 0)
+      let everything = OrphanSweeper.Options(minimumAge: .zero)
+      try await killAgainAndAgain(
+        4, running: "aChildThatSavesUntilItIsKilled", in: scratch.path
+      ) {
+        while killed < 12 || removed < 3 {
+          removed += try await OrphanSweeper.sweep(scratch.path, options: everything).removed.count
+          try await Task.sleep(for: .milliseconds(Int.random(in: 0...10, using: &random)))
+          // Only those that are at work: a process takes its time to start.
+          let atWork = scratch.names.filter { $0.hasPrefix("started-") }
+          guard let name = atWork.randomElement(using: &random) else { continue }
+          try RealFileSystem().unlink(scratch.file(name), in: nil)
+          killed += 1
+          return pid_t(name.dropFirst("started-".count))
         }
-        group.addTask {
-          var removed = 0
-          while ends.count == 0 {
-            removed += try await OrphanSweeper.sweep(
-              scratch.path, options: .init(minimumAge: .zero)
-            ).removed.count
-          }
-          return (0, removed)
-        }
-        return try await group.reduce((0, 0)) { ($0.0 + $1.0, $0.1 + $1.1) }
+        return nil
       }
-      removed += try await OrphanSweeper.sweep(
-        scratch.path, options: .init(minimumAge: .zero)
-      ).removed.count
-      #expect(killed > 10 && removed > 0)
+      removed += try await OrphanSweeper.sweep(scratch.path, options: everything).removed.count
+      #expect(killed >= 12 && removed >= 3)
       #expect(scratch.names.filter { $0.hasPrefix("failure") } == [])
       #expect(scratch.names.filter { $0.hasSuffix(".rtmp") } == [])
       #expect(scratch.names.contains { $0.hasPrefix("saved") })
@@ -117,10 +121,15 @@
     func aChildThatSavesUntilItIsKilled() async throws {
       let directory = try #require(Child.directory)
       let content = [UInt8](repeating: 7, count: 200_000)
+      var hasStarted = false
       try await work {
         do {
           try await AtomicFile.replace(
             "\(directory)/saved-\(getpid() % 4)", with: content, options: .init(durability: .none))
+          if !hasStarted {
+            hasStarted = true
+            try Child.announce("started-\(getpid())", in: directory)
+          }
         } catch {
           try await AtomicFile.replace(
             "\(directory)/failure-\(getpid())", with: bytes("\(error)"))
@@ -129,34 +138,47 @@
     }
 
     @Test(.enabled(if: Child.directory == nil))
-    func killedHoldersOfALeaseAreFollowedByOneAtATime() async throws {
+    func eachHolderOfALeaseThatIsKilledIsFollowedByAnother() async throws {
       let scratch = ScratchDirectory(inMemory: true)
-      let start = ContinuousClock.now
-      let killed = try await killAgainAndAgain(
-        4, running: "aChildThatHoldsALeaseUntilItIsKilled", in: scratch.path, for: .seconds(2))
-      let lease = NetworkLease(scratch.file("lease"))
-      let token = try await lease.withLease { $0.token }
-      #expect(killed > 10)
-      // Dead holders were noticed, not waited for: thirty seconds each. How many of the killed had come to hold the lease depends
-      // on how busy the machine is.
-      let turns = Int(token.turn >> 16)
-      #expect(ContinuousClock.now - start < .seconds(30 * max(1, turns - 1)))
+      var turns: [UInt64] = []
+      try await killAgainAndAgain(
+        3, running: "aChildThatHoldsALeaseUntilItIsKilled", in: scratch.path
+      ) {
+        while turns.count < 6 {
+          try await Task.sleep(for: .milliseconds(2))
+          // Who has the lease keeps it until it is killed.
+          for name in scratch.names where name.hasPrefix("holds-") {
+            let words = name.split(separator: "-")
+            try RealFileSystem().unlink(scratch.file(name), in: nil)
+            turns.append(UInt64(words[2]) ?? 0)
+            return pid_t(words[1])
+          }
+        }
+        return nil
+      }
+      #expect(turns.count == 6)
+      // Every one of these turns was ended by a kill alone, and the next one could be had: long before the lease would have run
+      // out, which it does after an hour. That their numbers only grow says that no two were inside together.
+      #expect(zip(turns, turns.dropFirst()).allSatisfy { $0 < $1 }, "\(turns)")
       #expect(scratch.names.filter { $0.hasPrefix("failure") } == [])
     }
 
     @Test(.enabled(if: Child.directory != nil))
     func aChildThatHoldsALeaseUntilItIsKilled() async throws {
       let directory = try #require(Child.directory)
-      let lease = NetworkLease("\(directory)/lease")
+      var configuration = NetworkLease.Configuration()
+      configuration.duration = .seconds(3600)
+      configuration.timeout = .seconds(600)
+      let lease = NetworkLease("\(directory)/lease", configuration: configuration)
       try await work {
         do {
-          try await lease.withLease { _ in
+          try await lease.withLease { hold in
             // A lock of the kernel, which ends with the process, says whether two are in.
             let arena = try OpenFile(
               "\(directory)/arena", [.read, .write, .create], fileSystem: .real)
             try arena.lock(.exclusive)
-            try await Task.sleep(for: .milliseconds(1))
-            try arena.lock(.unlock)
+            try Child.announce("holds-\(getpid())-\(hold.token.turn)", in: directory)
+            try await work { try await Task.sleep(for: .milliseconds(5)) }
           }
         } catch {
           try await AtomicFile.replace(
