@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -52,7 +53,7 @@ import Testing
     do {
       let lock = scratch.lock(in: registry, fileSystem: disk.fileSystem) {
         $0.strategy = strategy
-        $0.timeout = .seconds(10)
+        $0.timeout = .seconds(600)
       }
       try await attempt(mustSucceed) { try await lock.withLock { _ in } }
       let held = try await other.tryLock()
@@ -66,7 +67,7 @@ import Testing
       #expect(lock.statistics.waiting == 0 && lock.statistics.holders == 0, "\(disk)")
     }
     // Free for others, and no descriptor is left once the lock is gone.
-    try await other.withLock(timeout: .seconds(10)) { _ in }
+    try await other.withLock(timeout: .seconds(600)) { _ in }
     try await until { disk.openDescriptors == 0 }
     return disk.faultsMet > 0
   }

