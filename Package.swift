@@ -53,7 +53,8 @@ let programs: [Product] =
 func testTarget(_ module: String, alsoUsing others: [String] = []) -> Target {
   .testTarget(
     name: "\(module)Tests",
-    dependencies: ([module, "ReliabilityTesting"] + others).map { .byName(name: $0) })
+    dependencies: ([module, "ReliabilityTesting", "ReliabilityTestSupport"] + others)
+      .map { .byName(name: $0) })
 }
 
 let package = Package(
@@ -79,6 +80,10 @@ let package = Package(
         name: "ReliabilityBenchmarks",
         dependencies: ["Reliability", "CReliabilityAllocationCounter"],
         path: "Benchmarks/Program"),
+      // What several test targets share. No product: adopters' builds never reach it.
+      .target(
+        name: "ReliabilityTestSupport", dependencies: ["ReliabilityCore", "ReliabilityIO"],
+        path: "Tests/Support"),
       testTarget("ReliabilityCore"),
       testTarget("ReliabilityIO", alsoUsing: ["CReliability"]),
       testTarget("ErrorContext"),
@@ -91,13 +96,18 @@ let package = Package(
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
-        name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting", "ReliabilityIO"]),
+        name: "ReliabilityTestingTests",
+        dependencies: ["ReliabilityTesting", "ReliabilityTestSupport", "ReliabilityIO"]),
       .executableTarget(
-        name: "ReliabilityCrashLab", dependencies: ["BackoffLock", "AtomicStore", "ReliabilityIO"],
+        name: "ReliabilityCrashLab",
+        dependencies: ["BackoffLock", "AtomicStore", "ReliabilityIO", "ReliabilityTesting"],
         path: "Tests/CrashLab/Driver"),
       .testTarget(
         name: "ExamplesTests",
-        dependencies: ["Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader"]),
+        dependencies: [
+          "Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader",
+          "ReliabilityTestSupport",
+        ]),
       .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
     ]
 )

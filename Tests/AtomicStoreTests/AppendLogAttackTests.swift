@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore
@@ -85,7 +86,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(10)))
   func aCompactionKeepsNothingOfAnAppendThatIsTakenBackMeanwhile() async throws {
-    let seen = Counter()
+    let seen = Tally()
     let disk = FaultyFileSystem(before: { if $0 == "fsync" { _ = seen.next() } })
     let log = try await AppendLog(scratch.file("log"), fileSystem: disk.fileSystem)
     let middle = try await log.append(record(1)).end
@@ -101,9 +102,9 @@ import Testing
         var half: [UInt8] = []
         LogLine.append(bytes(record(66)), to: &half)
         try raw.writeAll((half + bytes(#"{"n":67"#)).span, at: end)
-        let before = seen.count
+        let before = seen.value
         group.addTask {
-          for _ in 0..<10_000 where seen.count == before { await Task.yield() }
+          for _ in 0..<10_000 where seen.value == before { await Task.yield() }
           let raw = try OpenFile(path, [.write], fileSystem: .real)
           try raw.truncate(to: end)
           var line: [UInt8] = []

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore

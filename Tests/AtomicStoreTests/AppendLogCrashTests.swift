@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -5,10 +6,6 @@ import Testing
 
 /// Cuts the power after every call and looks at every state the disk may be in.
 @Suite(.serialized, .offThePool) struct AppendLogCrashTests {
-  struct Violated: Error, CustomStringConvertible {
-    var description: String
-  }
-
   private static var options: AppendLog.Options {
     var options = AppendLog.Options()
     options.idleHold = .zero
@@ -29,14 +26,6 @@ import Testing
 
   private static func open(_ fileSystem: FileSystem) async throws -> AppendLog {
     try await AppendLog("data/log", options: options, fileSystem: fileSystem)
-  }
-
-  /// Opens the log after a crash.
-  ///
-  /// What a crash does to the lock's file is explored with the lock; here it begins anew.
-  private static func reopen(_ disk: SimulatedDisk) async throws -> AppendLog {
-    try? disk.fileSystem.backend.unlink("data/log.lock", in: nil)
-    return try await open(disk.fileSystem)
   }
 
   /// Synced and unsynced appends, alone and in groups.
@@ -62,7 +51,7 @@ import Testing
   }
 
   private static func check(_ disk: SimulatedDisk, _ acknowledged: [String]) async throws {
-    let log = try await reopen(disk)
+    let log = try await open(disk.fileSystem)
     try await log.append(record(999), durability: .none)
     try check(try await log.texts(), acknowledged)
   }
@@ -95,20 +84,20 @@ import Testing
     let old = (0..<4).map { record($0, size: 600) }
     let new = (100..<104).map { record($0, size: 1100) }
     let isNew = texts.starts(with: new)
-    guard isNew || texts.starts(with: old) else { throw Violated(description: "neither") }
-    if acknowledged.contains("compacted") && !isNew { throw Violated(description: "undone") }
+    guard isNew || texts.starts(with: old) else { throw Violated("neither") }
+    if acknowledged.contains("compacted") && !isNew { throw Violated("undone") }
     for text in acknowledged where text != "compacted" && !texts.contains(text) {
       if isNew && text == record(4) { continue }
-      throw Violated(description: "lost \(text)")
+      throw Violated("lost \(text)")
     }
   }
 
   private static func check(_ texts: [String], _ acknowledged: [String]) throws {
-    guard texts.last == record(999) else { throw Violated(description: "the next append is lost") }
+    guard texts.last == record(999) else { throw Violated("the next append is lost") }
     for text in acknowledged where !texts.contains(text) {
-      throw Violated(description: "lost \(text.prefix(12))")
+      throw Violated("lost \(text.prefix(12))")
     }
-    guard Set(texts).count == texts.count else { throw Violated(description: "a record is twice") }
+    guard Set(texts).count == texts.count else { throw Violated("a record is twice") }
   }
 
   /// Heals a log, appends to it and reads it, without lock and tasks: ten times as many states in the same time.
@@ -129,36 +118,33 @@ import Testing
     return Array(texts.dropFirst())
   }
 
-  private static var wideExploration: ExplorationOptions {
+  private static func wideExploration(_ states: Int) -> ExplorationOptions {
     var options = ExplorationOptions()
-    options.exhaustiveStates = 1000
-    options.samples = 1000
+    options.exhaustiveStates = states
+    options.samples = states
     return options
   }
 
   @Test(.timeLimit(.minutes(10)))
-  func thousandsOfStatesAfterAppendsAreHealed() async throws {
+  func tenThousandStatesAfterAppendsAreHealed() async throws {
     let report = try await SimulatedDisk.explore(
-      options: Self.wideExploration,
+      options: Self.wideExploration(4000),
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
       check: { disk, acknowledged in try Self.check(Self.healedTexts(disk), acknowledged) })
     print("AppendLog, appends, one crash: \(report)")
-    #expect(report.distinctStates >= 2500)
+    #expect(report.distinctStates >= 10_000)
   }
 
   @Test(.timeLimit(.minutes(10)))
-  func aThousandStatesAfterACompactionAreHealed() async throws {
-    var options = Self.wideExploration
-    options.exhaustiveStates = 1500
-    options.samples = 1500
+  func tenThousandStatesAfterACompactionAreHealed() async throws {
     let report = try await SimulatedDisk.explore(
-      options: options, prepare: Self.prepareCompaction, run: Self.compact,
+      options: Self.wideExploration(8000), prepare: Self.prepareCompaction, run: Self.compact,
       check: { disk, acknowledged in
         try Self.checkCompaction(Self.healedTexts(disk), acknowledged)
       })
     print("AppendLog, compaction, one crash: \(report)")
-    #expect(report.distinctStates >= 1000)
+    #expect(report.distinctStates >= 10_000)
   }
 
   @Test(.timeLimit(.minutes(10)))
@@ -167,7 +153,7 @@ import Testing
       options: Self.exploration,
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
-      recover: { disk in _ = try await Self.reopen(disk) },
+      recover: { disk in _ = try await Self.open(disk.fileSystem) },
       check: Self.check)
     print("AppendLog, appends: \(report)")
     #expect(report.distinctStates >= Self.leastStates)
@@ -178,9 +164,9 @@ import Testing
     let report = try await SimulatedDisk.explore(
       options: Self.exploration,
       prepare: Self.prepareCompaction, run: Self.compact,
-      recover: { disk in _ = try await Self.reopen(disk) },
+      recover: { disk in _ = try await Self.open(disk.fileSystem) },
       check: { disk, acknowledged in
-        let log = try await Self.reopen(disk)
+        let log = try await Self.open(disk.fileSystem)
         try await log.append(record(999), durability: .none)
         try Self.checkCompaction(try await log.texts(), acknowledged)
       })

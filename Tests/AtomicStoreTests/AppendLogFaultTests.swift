@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -125,7 +126,7 @@ import Testing
 
   @Test func aFailedSyncIsNeverRepeatedAndTheLogGoesOnInANewFile() async throws {
     let scratch = ScratchDirectory()
-    let seen = Counter()
+    let seen = Tally()
     try await AppendLog(scratch.file("log")).append(record(1))
     let inode = try scratch.status("log").inode
     let disk = FaultyFileSystem(.nth("fsync", 1, .inputOutput), before: { _ in _ = seen.next() })

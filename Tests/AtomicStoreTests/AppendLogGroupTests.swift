@@ -1,5 +1,6 @@
 import Dispatch
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore
@@ -75,17 +76,17 @@ import Testing
   func aCancelledCallerIsWithdrawnOrCompletes() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)
-    let armed = Counter()
-    let stuck = Counter()
+    let armed = Tally()
+    let stuck = Tally()
     let disk = FaultyFileSystem(before: { call in
-      guard call == "fsync", armed.count > 0 else { return }
+      guard call == "fsync", armed.value > 0 else { return }
       if stuck.next() == 0 { door.wait() }
     })
     let log = try await AppendLog(scratch.file("log"), fileSystem: disk.fileSystem)
     try await log.append(record(0))
     _ = armed.next()
     let taken = Task { try await log.append(record(1)) }
-    while stuck.count == 0 { await Task.yield() }
+    while stuck.value == 0 { await Task.yield() }
     let waiting = Task { try await log.append(record(2)) }
     let staying = Task { try await log.append(record(3)) }
     while log.shared.withLock({ $0.queue.waiting.count }) < 2 { await Task.yield() }
@@ -140,17 +141,17 @@ import Testing
   func tasksGoOnWhileTwentyWaitForASync() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)
-    let stuck = Counter()
-    let armed = Counter()
+    let stuck = Tally()
+    let armed = Tally()
     let disk = FaultyFileSystem(before: { call in
-      guard call == "fsync", armed.count > 0 else { return }
+      guard call == "fsync", armed.value > 0 else { return }
       if stuck.next() == 0 { door.wait() }
     })
     let log = try await AppendLog(scratch.file("log"), fileSystem: disk.fileSystem)
     _ = armed.next()
     try await withThrowingTaskGroup { group in
       for n in 0..<20 { group.addTask { _ = try await log.append(record(n)) } }
-      while stuck.count < 1 { await Task.yield() }
+      while stuck.value < 1 { await Task.yield() }
       door.signal()
       try await group.waitForAll()
     }

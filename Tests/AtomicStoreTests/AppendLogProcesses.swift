@@ -1,5 +1,6 @@
 import Dispatch
 import ReliabilityIO
+import ReliabilityTestSupport
 
 #if canImport(Glibc)
   import Glibc

@@ -1,4 +1,5 @@
 import AtomicStore
+import ReliabilityTestSupport
 
 extension AppendLog {
   /// All records as text.
@@ -20,13 +21,4 @@ extension AppendLog {
 func record(_ number: Int, size: Int = 20) -> String {
   let head = #"{"n":\#(number),"pad":""#
   return head + String(repeating: "x", count: max(0, size - head.utf8.count - 2)) + #""}"#
-}
-
-extension ScratchDirectory {
-  /// Writes a file with exactly these bytes.
-  func write(_ content: [UInt8], to name: String) throws {
-    let file = try OpenFile(file(name), [.write, .create], mode: 0o600, fileSystem: .real)
-    try file.truncate(to: 0)
-    try file.writeAll(content.span, at: 0)
-  }
 }

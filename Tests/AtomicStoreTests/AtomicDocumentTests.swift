@@ -1,6 +1,6 @@
 import AtomicStore
-import Dispatch
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -277,7 +277,8 @@ import Testing
       let scratch = ScratchDirectory(inMemory: true)
       let path = scratch.file("settings.json")
       let (processes, updates) = (4, 50)
-      let reader = OutsideReader(of: scratch)
+      let reader = OutsideReader()
+      let thread = reader.start(on: scratch)
       await withTaskGroup(of: Void.self) { group in
         for _ in 0..<processes {
           group.addTask {
@@ -291,8 +292,7 @@ import Testing
           }
         }
       }
-      let reads = await reader.stop()
-      #expect(reads > 10)
+      try await reader.stop(thread)
       #expect(try await scratch.document().load().value?.count == processes * updates)
       #expect(scratch.documents == ["settings.json", "settings.json.bak"])
     }
@@ -300,14 +300,14 @@ import Testing
 
   /// Reads as any other program would, and expects whole JSON and a value that never goes back.
   private final class OutsideReader: Sendable {
-    private let isDone = Counter()
-    private let reads = Counter()
-    private let ended = DispatchGroup()
+    private let isDone = Tally()
+    private let reads = Tally()
 
-    init(of scratch: ScratchDirectory) {
-      DispatchQueue.global().async(group: ended) { [self] in
+    /// Reads until it is stopped, on a thread of its own: the pool and Dispatch may be busy until all is over.
+    func start(on scratch: ScratchDirectory) -> BlockingThread {
+      BlockingThread { [self] in
         var last = 0
-        while isDone.count == 0 {
+        while isDone.value == 0 {
           guard let bytes = scratch.readBytes("settings.json") else { continue }
           let text = String(decoding: bytes, as: UTF8.self)
           guard text.hasPrefix("{\n  \"count\": "), text.hasSuffix("\n}\n"),
@@ -317,17 +317,15 @@ import Testing
             return
           }
           last = now
-          _ = reads.next()
+          reads.next()
         }
       }
     }
 
-    func stop() async -> Int {
-      _ = isDone.next()
-      await withCheckedContinuation { continuation in
-        ended.notify(queue: .global()) { continuation.resume() }
-      }
-      return reads.count
+    func stop(_ thread: BlockingThread) async throws {
+      try await until { reads.value > 10 }
+      isDone.next()
+      await thread.end()
     }
   }
 #endif

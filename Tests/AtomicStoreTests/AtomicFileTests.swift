@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 /// Files written in pieces, and the asynchronous forms.

@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 /// Backup generations of a save.
@@ -107,7 +108,7 @@ import Testing
     try scratch.write("old", to: "target")
     let scratch = scratch
     let removed = Once()
-    let linked = Counter()
+    let linked = Tally()
     let disk = FaultyFileSystem(before: { call in
       if call == "link" { _ = linked.next() }
       guard call == "rename", removed.isFirst() else { return }
@@ -119,7 +120,7 @@ import Testing
       }
     })
     #expect(try save("new", backups: 1, on: disk).backup == .made(scratch.file("target.bak")))
-    #expect(linked.count == 2)
+    #expect(linked.value == 2)
     #expect(scratch.read("target.bak") == "old" && scratch.read("target") == "new")
   }
 
@@ -143,12 +144,12 @@ import Testing
   @Test func theTargetIsThereAtEveryCallOfASaveWithBackups() throws {
     for n in 1...3 { _ = try save("\(n)", backups: 2) }
     let scratch = scratch
-    let missing = Counter()
+    let missing = Tally()
     let disk = FaultyFileSystem(before: { _ in
       if scratch.read("target") == nil { _ = missing.next() }
     })
     _ = try save("4", backups: 2, on: disk)
-    #expect(missing.count == 0)
+    #expect(missing.value == 0)
   }
 
   static let numbers: [ErrorNumber] = [.noSpace, .inputOutput, .quotaExceeded, .permissionDenied]

@@ -1,15 +1,11 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
 /// Cuts the power at every call of a document's life, and looks at every state the disk may be in then.
 @Suite(.offThePool) struct DocumentCrashTests {
-  struct Violated: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
-  }
-
   private static func document(
     on fileSystem: FileSystem, durability: Durability = .full, events: EventLog = EventLog()
   ) -> AtomicDocument<Settings> {
@@ -21,19 +17,9 @@ import Testing
       observer: { events.add($0) })
   }
 
-  /// The document after a crash.
-  ///
-  /// What a crash does to the lock's file is explored with the lock; here it begins anew.
-  private static func restarted(
-    _ disk: SimulatedDisk, events: EventLog = EventLog()
-  ) -> AtomicDocument<Settings> {
-    try? disk.fileSystem.backend.unlink("data/settings.json.lock", in: nil)
-    return document(on: disk.fileSystem, events: events)
-  }
-
   /// What a program does that starts again; it is cut short in that, too.
   @Sendable private static func changeSomething(_ disk: SimulatedDisk) async throws {
-    try await restarted(disk).update { $0.ratio = 7 }
+    try await document(on: disk.fileSystem).update { $0.ratio = 7 }
   }
 
   private static func explore(
@@ -114,9 +100,9 @@ import Testing
           throw Violated("not recovered")
         }
       },
-      recover: { disk in _ = try await Self.restarted(disk).load() },
+      recover: { disk in _ = try await Self.document(on: disk.fileSystem).load() },
       check: { disk, _ in
-        let loaded = try await Self.restarted(disk).load()
+        let loaded = try await Self.document(on: disk.fileSystem).load()
         guard loaded.value?.count == 2, loaded.source == .target else {
           throw Violated("loaded \(String(describing: loaded.value)) from \(loaded.source)")
         }

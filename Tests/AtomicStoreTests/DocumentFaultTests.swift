@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 /// Fails every call of a document's operations in turn.

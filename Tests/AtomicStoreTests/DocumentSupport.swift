@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 
 /// The value of the documents in these tests.
 struct Settings: Codable, Hashable, Sendable {

@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 

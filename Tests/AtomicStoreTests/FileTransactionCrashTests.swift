@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Synchronization
 import Testing
@@ -91,15 +92,10 @@ import Testing
     try disk.write("store/d", "gone\n")
   }
 
-  struct Violated: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
-  }
-
   @Test func everyCrashLeavesAllOfATransactionOrNothing() throws {
     var options = ExplorationOptions()
-    options.samples = 300
-    options.exhaustiveStates = 300
+    options.samples = 250
+    options.exhaustiveStates = 250
     options.secondCrashStates = 7
     let report = try SimulatedDisk.explore(
       options: options, prepare: Self.prepare,

@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore

@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -7,13 +8,6 @@ import Testing
 
 /// What others do to a store's directory while it is open, and what is at the limits.
 @Suite(.offThePool) struct FileTransactionForeignTests {
-  private func open(
-    _ scratch: ScratchDirectory, _ turns: inout Turns
-  ) throws -> TransactionStoreCore {
-    try TransactionStoreCore.open(
-      scratch.path, token: turns.next(), options: .small, fileSystem: .real)
-  }
-
   private func line(_ path: String, _ text: String) throws -> FileTransaction {
     try transaction { t throws(StoreError) in try t.append(path, text) }
   }
@@ -21,7 +15,7 @@ import Testing
   @Test func aJournalThatIsRemovedIsMissedAtTheNextCommitAlsoWhenNobodyElseHadTheLock() throws {
     let scratch = ScratchDirectory()
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let first = FencingToken(epoch: 1, turn: 5 << 16)
     let second = FencingToken(epoch: 1, turn: 5 << 16 + 1)
     #expect(second.directlyFollows(first))
@@ -163,7 +157,7 @@ import Testing
   @Test func aTransactionWithoutChangesWritesNothing() throws {
     let scratch = ScratchDirectory()
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let before = scratch.readBytes(JournalName.journal)
     #expect(
       try core.commit(FileTransaction(), token: turns.next()) == .committed(transaction: 0))
@@ -173,7 +167,7 @@ import Testing
   @Test(arguments: [0, 1]) func aRecordMayTakeSixteenMebibytesAndNotAByteMore(more: Int) throws {
     let scratch = ScratchDirectory(inMemory: true)
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     // Count of operations, kind, path with its length, inode, base, length; and the line break.
     let overhead = 4 + 1 + 3 + 8 + 8 + 4 + 1
     let count = JournalRecord.maximumPayload - overhead + more
@@ -183,7 +177,7 @@ import Testing
     if more == 0 {
       #expect(try core.commit(change, token: turns.next()).isApplied)
       #expect(try scratch.status("a").size == Int64(count + 1))
-      core = try open(scratch, &turns)
+      core = try scratch.openCore(&turns)
       #expect(core.problem == nil && core.lastTransaction == 1)
     } else {
       let error = #expect(throws: StoreError.self) {

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore
@@ -106,7 +107,7 @@ import Testing
         try transaction.append("b", "before")
         try transaction.replace("last", with: Array("before\n".utf8))
       }
-      let count = Counter()
+      let count = Tally()
       let disk = FaultyFileSystem(before: { call in
         if call == "write" || call == "rename", count.next() == writes + 2 {
           kill(getpid(), SIGKILL)

@@ -1,19 +1,12 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
 @testable import AtomicStore
 
 @Suite(.offThePool) struct FileTransactionStoreTests {
-  private func open(
-    _ scratch: ScratchDirectory, _ turns: inout Turns,
-    options: TransactionStoreCore.Options = .small, fileSystem: FileSystem = .real
-  ) throws -> TransactionStoreCore {
-    try TransactionStoreCore.open(
-      scratch.path, token: turns.next(), options: options, fileSystem: fileSystem)
-  }
-
   @Test func changesOfSeveralFilesAreThereTogether() async throws {
     let scratch = ScratchDirectory()
     try scratch.write("old", to: "gone")
@@ -74,7 +67,7 @@ import Testing
     let scratch = ScratchDirectory()
     var turns = Turns()
     for number in 1...5 {
-      var core = try open(scratch, &turns)
+      var core = try scratch.openCore(&turns)
       let made = try transaction { t throws(StoreError) in
         try t.append("a", "line \(number)")
         try t.replace("b", with: bytes("\(number)"))
@@ -90,7 +83,7 @@ import Testing
     let scratch = ScratchDirectory()
     var turns = Turns()
     try scratch.write("whole\nhal", to: "a")
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let line = try transaction { t throws(StoreError) in try t.append("a", "ours") }
     _ = try core.commit(line, token: turns.next())
     #expect(scratch.read("a") == "whole\nhal\nours\n")
@@ -109,7 +102,7 @@ import Testing
       scratch.file("link"), in: nil, destination: outside.file("target"))
     try files.makeDirectory(scratch.file("real"), in: nil, mode: 0o755)
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     for path in ["dir/target", "link"] {
       for change in 0..<3 {
         let made = try transaction { t throws(StoreError) in
@@ -146,7 +139,7 @@ import Testing
     try scratch.write("a\n", to: "one")
     try RealFileSystem().link(scratch.file("one"), in: nil, to: scratch.file("two"), in: nil)
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let both = try transaction { t throws(StoreError) in
       try t.append("one", "1")
       try t.append("two", "2")
@@ -162,7 +155,7 @@ import Testing
     var options = TransactionStoreCore.Options.small
     options.sideThreshold = 1000
     let large = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-    var core = try open(scratch, &turns, options: options)
+    var core = try scratch.openCore(&turns, options: options)
     let made = try transaction { t throws(StoreError) in
       try t.replace("large", with: large)
       try t.append("a", "x")
@@ -172,7 +165,7 @@ import Testing
     #expect(scratch.names.contains { JournalName.isSide($0) })
     // As after a kill: made again from the file beside the journal, which then goes.
     try RealFileSystem().unlink(scratch.file("large"), in: nil)
-    core = try open(scratch, &turns, options: options)
+    core = try scratch.openCore(&turns, options: options)
     #expect(core.problem == nil)
     #expect(scratch.readBytes("large") == large)
     #expect(!scratch.names.contains { JournalName.isSide($0) })
@@ -182,7 +175,7 @@ import Testing
   @Test func tooManyLinesForOneTransactionAreRefusedAndNothingIsLeft() throws {
     let scratch = ScratchDirectory()
     var turns = Turns()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let names = scratch.names
     let line = [UInt8](repeating: UInt8(ascii: "x"), count: 17 << 20)
     let made = try transaction { t throws(StoreError) in
@@ -194,154 +187,12 @@ import Testing
     #expect(scratch.names == names)
   }
 
-  enum Interference: CaseIterable, Sendable { case truncated, replaced, removed, overwritten }
-
-  /// The transaction is committed but not applied when another program changes the file.
-  @Test(arguments: Interference.allCases)
-  func aFileThatAnotherProgramChangedStopsRecoveryUntilSomeoneDecides(
-    interference: Interference
-  ) throws {
-    let scratch = ScratchDirectory()
-    var turns = Turns()
-    try scratch.write("one\n", to: "a")
-    do {
-      // The write to the file itself fails, after that of the journal.
-      let disk = FaultyFileSystem()
-      var probe = try open(scratch, &turns, fileSystem: disk.fileSystem)
-      let line = try transaction { t throws(StoreError) in try t.append("a", "two") }
-      _ = try probe.commit(line, token: turns.next())
-      try probe.checkpoint(turns.next())
-    }
-    let line = try transaction { t throws(StoreError) in
-      try t.append("a", "three")
-      try t.replace("b", with: bytes("new"))
-    }
-    do {
-      let probe = FaultyFileSystem()
-      let writes = try Self.writesBefore(scratch, &turns, probe)
-      let disk = FaultyFileSystem(.nth("write", writes, .noSpace))
-      var core = try open(scratch, &turns, fileSystem: disk.fileSystem)
-      let outcome = try core.commit(line, token: turns.next())
-      guard case .committedPendingApply(_, let reason) = outcome else {
-        Issue.record("expected a transaction that is not applied: \(outcome)")
-        return
-      }
-      #expect(reason.code == .outOfSpace)
-    }
-    #expect(scratch.read("a") == "one\ntwo\n")
-    let files = RealFileSystem()
-    let expected: StoreError.Code
-    switch interference {
-    case .truncated:
-      let file = try OpenFile(scratch.file("a"), [.write], fileSystem: .real)
-      try file.truncate(to: 4)
-      expected = .externallyTruncated
-    case .replaced:
-      try files.rename(scratch.file("a"), in: nil, to: scratch.file("a.1"), in: nil, .replace)
-      try scratch.write("other\n", to: "a")
-      expected = .externallyReplaced
-    case .removed:
-      try files.unlink(scratch.file("a"), in: nil)
-      expected = .externallyReplaced
-    case .overwritten:
-      let file = try OpenFile(scratch.file("a"), [.write, .append], fileSystem: .real)
-      try file.writeAll(bytes("foreign").span, at: 8)
-      expected = .externallyOverwritten
-    }
-    let before = scratch.read("a")
-    var core = try open(scratch, &turns)
-    #expect(core.problem?.code == expected)
-    #expect(core.problem?.suggestedActions.isEmpty == false)
-    let error = #expect(throws: StoreError.self) { try core.commit(line, token: turns.next()) }
-    #expect(error?.code == expected)
-    #expect(throws: StoreError.self) { try core.recover(.strict, token: turns.next()) }
-    #expect(scratch.read("a") == before)
-    #expect(scratch.read("b") == nil)
-
-    try core.recover(.appendAtEnd, token: turns.next())
-    #expect(core.problem == nil)
-    #expect(scratch.read("b") == "new")
-    let after =
-      switch interference {
-      case .truncated: "one\nthree\n"
-      case .replaced: "other\nthree\n"
-      case .removed: "three\n"
-      case .overwritten: "one\ntwo\nforeign\nthree\n"
-      }
-    #expect(scratch.read("a") == after)
-    #expect(try core.commit(line, token: turns.next()).isApplied)
-    #expect(scratch.read("a") == after + "three\n")
-  }
-
-  /// The number of the write to the file among all writes: the one after the journal's.
-  private static func writesBefore(
-    _ scratch: ScratchDirectory, _ turns: inout Turns, _ probe: FaultyFileSystem
-  ) throws -> Int {
-    let copy = ScratchDirectory()
-    var core = try TransactionStoreCore.open(
-      copy.path, token: turns.next(), options: .small, fileSystem: .real)
-    try core.checkpoint(turns.next())
-    _ = consume core
-    core = try TransactionStoreCore.open(
-      copy.path, token: turns.next(), options: .small, fileSystem: probe.fileSystem)
-    let line = try transaction { t throws(StoreError) in try t.append("a", "x") }
-    let before = probe.calls.count(where: { $0 == "write" })
-    _ = try core.commit(line, token: turns.next())
-    _ = scratch
-    return before + 2
-  }
-
-  @Test func aForeignLineDuringTheCommitGoesFirstAndNothingIsLost() throws {
-    let scratch = ScratchDirectory()
-    var turns = Turns()
-    try scratch.write("one\n", to: "a")
-    let syncs = Counter()
-    let file = scratch.file("a")
-    // Another program appends while the journal is synced.
-    let disk = FaultyFileSystem(before: { call in
-      guard call == "fsync" else { return }
-      if syncs.next() == 4 {
-        let other = try? OpenFile(file, [.write, .append], fileSystem: .real)
-        try? other?.writeAll(bytes("foreign, longer than ours\n").span, at: 0)
-      }
-    })
-    var core = try open(scratch, &turns, fileSystem: disk.fileSystem)
-    let line = try transaction { t throws(StoreError) in
-      try t.append("a", "ours")
-      try t.replace("b", with: bytes("new"))
-    }
-    let outcome = try core.commit(line, token: turns.next())
-    #expect(outcome.isApplied)
-    #expect(scratch.read("a") == "one\nforeign, longer than ours\nours\n")
-    #expect(scratch.read("b") == "new")
-    core = try open(scratch, &turns)
-    #expect(core.problem == nil)
-    #expect(scratch.read("a") == "one\nforeign, longer than ours\nours\n")
-    _ = consume core
-  }
-
-  @Test func aFileThatIsRotatedBetweenCommitsIsBegunAnew() throws {
-    let scratch = ScratchDirectory()
-    var turns = Turns()
-    var core = try open(scratch, &turns)
-    let line = try transaction { t throws(StoreError) in try t.append("a", "x") }
-    _ = try core.commit(line, token: turns.next())
-    try RealFileSystem().rename(
-      scratch.file("a"), in: nil, to: scratch.file("a.1"), in: nil, .replace)
-    _ = try core.commit(line, token: turns.next())
-    #expect(scratch.read("a.1") == "x\n" && scratch.read("a") == "x\n")
-    core = try open(scratch, &turns)
-    #expect(core.problem == nil)
-    #expect(scratch.read("a.1") == "x\n" && scratch.read("a") == "x\n")
-    _ = consume core
-  }
-
   @Test func aHolderThatLostItsLockIsTurnedAway() throws {
     let scratch = ScratchDirectory()
     var turns = Turns()
-    var late = try open(scratch, &turns)
+    var late = try scratch.openCore(&turns)
     let stale = turns.next()
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     let line = try transaction { t throws(StoreError) in try t.append("a", "x") }
     _ = try core.commit(line, token: turns.next())
     let error = #expect(throws: StoreError.self) { try late.commit(line, token: stale) }
@@ -374,7 +225,7 @@ import Testing
     let scratch = ScratchDirectory()
     var turns = Turns()
     do {
-      var core = try open(scratch, &turns)
+      var core = try scratch.openCore(&turns)
       for _ in 0..<3 {
         let line = try transaction { t throws(StoreError) in try t.append("a", "x") }
         _ = try core.commit(line, token: turns.next())
@@ -382,12 +233,12 @@ import Testing
     }
     let file = try OpenFile(scratch.file(JournalName.journal), [.write], fileSystem: .real)
     try file.writeAll([0xFF, 0xFF].span, at: Int64(JournalHeader.area + 20))
-    let error = #expect(throws: StoreError.self) { _ = try open(scratch, &turns) }
+    let error = #expect(throws: StoreError.self) { _ = try scratch.openCore(&turns) }
     #expect(error?.code == .journalCorrupt)
     let aside = try await TransactionStore.discardPending(in: scratch.path)
     #expect(aside != nil)
     #expect(try await TransactionStore.discardPending(in: scratch.path) == nil)
-    var core = try open(scratch, &turns)
+    var core = try scratch.openCore(&turns)
     #expect(core.lastTransaction == 0 && core.problem == nil)
     _ = try core.commit(FileTransaction(), token: turns.next())
     #expect(scratch.read("a") == "x\nx\nx\n")

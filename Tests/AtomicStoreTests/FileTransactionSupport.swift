@@ -1,5 +1,6 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 
 @testable import AtomicStore
 
@@ -26,4 +27,15 @@ func transaction(
   var transaction = FileTransaction()
   try build(&transaction)
   return transaction
+}
+
+extension ScratchDirectory {
+  /// The store of this directory, opened with the next token and without a lock.
+  func openCore(
+    _ turns: inout Turns, options: TransactionStoreCore.Options = .small,
+    fileSystem: FileSystem = .real
+  ) throws -> TransactionStoreCore {
+    try TransactionStoreCore.open(
+      path, token: turns.next(), options: options, fileSystem: fileSystem)
+  }
 }

@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore

@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 /// Saves that only replace what was seen, leases, new directories, and sizes beyond 2 GiB.
@@ -157,7 +158,10 @@ import Testing
     try await file.publish()
   }
 
-  @Test(.enabled(if: LargeFiles.areWanted, "set RELIABILITY_LARGE_FILES to write 2 GiB for real"))
+  @Test(
+    .enabled(
+      if: Shell.isSet("RELIABILITY_LARGE_FILES"),
+      "set RELIABILITY_LARGE_FILES to write 2 GiB for real"))
   func moreThanTwoGigabytesInOneCallAreWrittenWhole() throws {
     let scratch = ScratchDirectory()
     var content = [UInt8](repeating: 7, count: (2 << 30) + 4096)

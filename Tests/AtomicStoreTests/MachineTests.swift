@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -182,7 +183,7 @@ import Testing
       let path = scratch.path
       await #expect(processExitsWith: .signal(SIGKILL)) {
         [path = path as String, call = call as Int] in
-        let calls = Counter()
+        let calls = Tally()
         let disk = FaultyFileSystem(before: { _ in
           if calls.next() + 1 == call { raise(SIGKILL) }
         })

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -157,7 +158,7 @@ import Testing
     let scratch = ScratchDirectory()
     try scratch.write("new", to: Self.orphan)
     // The first lock is that of the file which asks for the time.
-    let locks = Counter()
+    let locks = Tally()
     let disk = FaultyFileSystem(before: { call in
       guard call == "flock", locks.next() == 1 else { return }
       unsafe _ = rename(scratch.file(Self.orphan), scratch.file("settings.json"))
@@ -171,7 +172,7 @@ import Testing
     try scratch.write("old", to: Self.orphan)
     try scratch.write("another", to: "other")
     // The first lock is that of the file which asks for the time.
-    let locks = Counter()
+    let locks = Tally()
     let disk = FaultyFileSystem(before: { call in
       guard call == "flock", locks.next() == 1 else { return }
       unsafe _ = rename(scratch.file("other"), scratch.file(Self.orphan))

@@ -1,5 +1,6 @@
 import AtomicStore
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -337,7 +338,7 @@ import Testing
 
 /// Says `true` to the first who asks.
 final class Once: Sendable {
-  private let asked = Counter()
+  private let asked = Tally()
 
   func isFirst() -> Bool { asked.next() == 0 }
 }

@@ -1,5 +1,6 @@
 import AtomicStore
 import Dispatch
+import ReliabilityTestSupport
 import Synchronization
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
     let scratch = ScratchDirectory()
     let saves = 20
     let door = DispatchSemaphore(value: 0)
-    let stuck = Counter()
+    let stuck = Tally()
     let disk = FaultyFileSystem(before: { call in
       guard call == "fsync" else { return }
       _ = stuck.next()
@@ -23,11 +24,11 @@ import Testing
             scratch.file("f\(index)"), with: [7], fileSystem: disk.fileSystem)
         }
       }
-      while stuck.count < 8 { await Task.yield() }
+      while stuck.value < 8 { await Task.yield() }
       // The file's sync and the directory's.
       for _ in 0..<saves * 2 { door.signal() }
       try await group.waitForAll()
     }
-    #expect(stuck.count == saves * 2)
+    #expect(stuck.value == saves * 2)
   }
 }

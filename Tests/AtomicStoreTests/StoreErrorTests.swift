@@ -1,4 +1,5 @@
 import AtomicStore
+import ReliabilityTestSupport
 import Testing
 
 @Suite(.offThePool) struct StoreErrorTests {

@@ -1,5 +1,6 @@
 import Dispatch
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import AtomicStore
@@ -32,7 +33,7 @@ import Testing
   func aStuckFileHoldsOneDiskThreadHoweverManyTasksShareIt() async throws {
     let scratch = ScratchDirectory(inMemory: true)
     let door = DispatchSemaphore(value: 0)
-    let stuck = Counter()
+    let stuck = Tally()
     let disk = FaultyFileSystem(before: { call in
       guard call == "write" else { return }
       _ = stuck.next()
@@ -41,10 +42,10 @@ import Testing
     let file = try await AtomicFile(replacing: scratch.file("shared"), fileSystem: disk.fileSystem)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for n in 0..<20 { group.addTask { try await file.append([UInt8(n)]) } }
-      while stuck.count < 1 { await Task.yield() }
+      while stuck.value < 1 { await Task.yield() }
       // All other disk threads are free.
       for n in 0..<20 { try await AtomicFile.replace(scratch.file("other \(n)"), with: [7]) }
-      #expect(stuck.count == 1)
+      #expect(stuck.value == 1)
       for _ in 0..<20 { door.signal() }
       try await group.waitForAll()
     }

@@ -1,4 +1,5 @@
 import BackoffLock
+import ReliabilityTestSupport
 import Testing
 
 @Suite(.offThePool) struct FencingTokenTests {

@@ -1,14 +1,7 @@
 import BackoffLock
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// What a made-up machine knows of its processes.
 struct KnownProcesses: ProcessFacts {
@@ -34,28 +27,13 @@ struct KnownProcesses: ProcessFacts {
 final class LeaseScene: Sendable {
   let clock = ManualClock()
   let server: LeaseServer
-  let directory: String
-  var path: String { directory + "/build.lease" }
+  private let scratch = ScratchDirectory()
+  var path: String { scratch.file("build.lease") }
   let events = Lock<[NetworkLease.Event]>([])
 
-  init() {
-    server = LeaseServer(clock: clock)
-    var template = Array("/tmp/reliability-lease-XXXXXX".utf8CString)
-    precondition(unsafe mkdtemp(&template) != nil, "no scratch directory")
-    directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
+  init() { server = LeaseServer(clock: clock) }
 
-  deinit {
-    let files = RealFileSystem()
-    for name in names { try? files.unlink(path + "/" + name, in: nil) }
-    try? files.removeDirectory(path, in: nil)
-    try? files.removeDirectory(directory, in: nil)
-  }
-
-  var names: [String] {
-    guard let directory = try? OpenDirectory(path, fileSystem: .real) else { return [] }
-    return ((try? directory.entries()) ?? []).sorted()
-  }
+  var names: [String] { scratch.names(in: "build.lease") }
 
   var kinds: [NetworkLease.Event.Kind] { events.withLock { $0.map(\.kind) } }
 
@@ -77,7 +55,6 @@ final class LeaseScene: Sendable {
     if names.isEmpty {
       try? RealFileSystem().makeDirectory(path, in: nil, mode: 0o755)
     }
-    let file = try OpenFile(path + "/" + name, [.write, .create], fileSystem: .real)
-    try file.writeAll(Array(text.utf8).span, at: 0)
+    try scratch.write(text, to: "build.lease/" + name)
   }
 }

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 

@@ -1,34 +1,14 @@
 import ReliabilityIO
+import ReliabilityTestSupport
+import Testing
 
 @testable import BackoffLock
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// A fresh directory with one lock file in it, removed when the test ends.
 final class LockScratch: Sendable {
-  let directory: String
-  var path: String { directory + "/lock" }
-
-  init() {
-    let parent = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-    var template = Array("\(parent)/reliability-lock-XXXXXX".utf8CString)
-    precondition(unsafe mkdtemp(&template) != nil, "no scratch directory")
-    directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit {
-    let files = RealFileSystem()
-    if let opened = try? OpenDirectory(directory, fileSystem: .real) {
-      for name in (try? opened.entries()) ?? [] { try? opened.unlink(name) }
-    }
-    try? files.removeDirectory(directory, in: nil)
-  }
+  private let scratch = ScratchDirectory(inMemory: true)
+  var directory: String { scratch.path }
+  var path: String { scratch.file("lock") }
 
   /// A lock in this process, or with a registry of its own in what the system takes for another one.
   func lock(
@@ -45,24 +25,48 @@ final class LockScratch: Sendable {
       registry: registry, usesWholeFiles: usesWholeFiles)
   }
 
-  var bytes: [UInt8] {
-    guard let file = try? OpenFile(path, [.read], fileSystem: .real) else { return [] }
-    return
-      (try? [UInt8](
-        capacity: 4096,
-        initializingWith: { (buffer: inout OutputSpan<UInt8>) throws(SystemCallError) in
-          try file.readAll(into: &buffer, at: 0)
-        })) ?? []
-  }
+  var bytes: [UInt8] { scratch.readBytes("lock") ?? [] }
 
-  func write(_ bytes: [UInt8]) throws {
-    let file = try OpenFile(path, [.write, .create], mode: 0o666, fileSystem: .real)
-    try file.truncate(to: 0)
-    try file.writeAll(bytes.span, at: 0)
-  }
+  func write(_ bytes: [UInt8]) throws { try scratch.write(bytes, to: "lock", mode: 0o666) }
 }
 
 extension LockScratch {
+  /// Tasks of what the system takes for several processes take turns; no two are inside at once, and nobody is forgotten.
+  func expectExclusion(
+    processes: Int, tasks: Int, usesWholeFiles: Bool = false,
+    _ change: (inout BackoffLock.Configuration) -> Void
+  ) async throws {
+    let inside = Tally()
+    let turns = Tally()
+    let turnsEach = 25
+    try await withThrowingTaskGroup { group in
+      for process in 0..<processes {
+        let registry = LockRegistry()
+        for _ in 0..<tasks {
+          let lock = lock(in: registry, usesWholeFiles: usesWholeFiles) {
+            change(&$0)
+            $0.idleHold = process == 0 ? .milliseconds(1) : .zero
+          }
+          group.addTask {
+            for _ in 0..<turnsEach {
+              try await lock.withLock { _ in
+                #expect(inside.value == 0)
+                inside.value = 1
+                // Not one step: whoever is inside as well spoils the sum.
+                let before = turns.value
+                await Task.yield()
+                turns.value = before + 1
+                inside.value = 0
+              }
+            }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(turns.value == processes * tasks * turnsEach)
+  }
+
   /// How many files this process has open.
   static var openDescriptors: Int {
     guard let directory = try? OpenDirectory("/proc/self/fd", fileSystem: .real) else { return 0 }

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Synchronization
 import Testing
@@ -52,42 +53,15 @@ import Testing
 
   @Test(arguments: strategies)
   func twoTasksAndTwoProcessesNeverOverlap(strategy: BackoffLock.Strategy) async throws {
-    let scratch = LockScratch()
-    let inside = Counted()
-    let value = Counted()
-    try await withThrowingTaskGroup { group in
-      for process in 0..<4 {
-        let registry = LockRegistry()
-        for _ in 0..<3 {
-          let lock = scratch.lock(in: registry) {
-            $0.strategy = strategy
-            $0.idleHold = process == 0 ? .milliseconds(1) : .zero
-          }
-          group.addTask {
-            for _ in 0..<25 {
-              try await lock.withLock { _ in
-                #expect(inside.value == 0)
-                inside.value = 1
-                let before = value.value
-                await Task.yield()
-                value.value = before + 1
-                inside.value = 0
-              }
-            }
-          }
-        }
-      }
-      try await group.waitForAll()
-    }
-    #expect(value.value == 300)
+    try await LockScratch().expectExclusion(processes: 4, tasks: 3) { $0.strategy = strategy }
   }
 
   @Test(arguments: strategies)
   func theBlockingFormExcludesTheAsynchronousOne(strategy: BackoffLock.Strategy) async throws {
     let scratch = LockScratch()
     let lock = scratch.lock { $0.strategy = strategy }
-    let value = Counted()
-    let thread = Thread {
+    let value = Tally()
+    let thread = BlockingThread {
       for _ in 0..<50 { try? lock.withLock { _ in value.value += 1 } }
     }
     for _ in 0..<50 { try await lock.withLock { _ in value.value += 1 } }
@@ -142,8 +116,8 @@ import Testing
   @Test func aThreadThatAsksAgainGetsAnErrorAtOnce() async throws {
     let scratch = LockScratch()
     let lock = scratch.lock()
-    let code = Counted()
-    let thread = Thread {
+    let code = Tally()
+    let thread = BlockingThread {
       try? lock.withLock { _ in
         do { try lock.withLock { _ in } } catch let error as LockError {
           if error.code == .alreadyHeld { code.value = 1 }
@@ -179,7 +153,7 @@ import Testing
     let scratch = LockScratch()
     let holder = scratch.lock(in: LockRegistry())
     let lock = scratch.lock { $0.strategy = strategy }
-    let order = Counted()
+    let order = Tally()
     let held = try await holder.tryLock()
     let tasks = try await waiters(5, on: lock) { order.value = order.value * 10 + $0 }
     tasks[0].cancel()

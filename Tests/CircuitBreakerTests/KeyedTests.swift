@@ -1,5 +1,6 @@
 import Foundation
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 

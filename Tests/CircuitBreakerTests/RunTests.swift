@@ -1,4 +1,5 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -137,7 +138,7 @@ private actor Owner {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct RealTimeBreakerTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeBreakerTests {
   @Test(
     "P27: under contention every call is counted once, and every transition told once and in order")
   func contention() async throws {

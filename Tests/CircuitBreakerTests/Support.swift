@@ -1,15 +1,8 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 
 @testable import CircuitBreaker
-
-/// A list that several tasks may add to.
-final class Log<Element: Sendable>: Sendable {
-  private let elements = Lock<[Element]>([])
-
-  func append(_ element: Element) { elements.withLock { $0.append(element) } }
-  var all: [Element] { elements.withLock { $0 } }
-}
 
 struct Down: Error, Equatable {
   var number = 0
@@ -91,15 +84,5 @@ extension CircuitBreaker {
   /// Calls that were admitted and ended, in whatever way.
   var ended: Int {
     samples().filter { $0.name == "circuit_breaker_calls_total" }.reduce(0) { $0 + Int($1.value) }
-  }
-}
-
-/// The error a body throws, if any.
-func failure<Result>(_ body: () async throws -> Result) async -> (any Error)? {
-  do {
-    _ = try await body()
-    return nil
-  } catch {
-    return error
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ReliabilityTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -26,7 +27,7 @@ final class Command {
     var error: String
   }
 
-  private let directory: TemporaryDirectory
+  private let directory: ScratchDirectory
   private let process: pid_t
 
   /// Starts a program.
@@ -36,7 +37,7 @@ final class Command {
   ///   - program: Its path.
   ///   - readsOutput: Whether its standard output leads anywhere; else to a pipe that nobody reads.
   init(_ arguments: [String], program: String = path, readsOutput: Bool = true) throws {
-    directory = try TemporaryDirectory()
+    directory = ScratchDirectory()
     var ends: [Int32] = []
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
@@ -80,8 +81,8 @@ final class Command {
     }
     return Result(
       status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f,
-      output: String(decoding: directory.bytes("output") ?? [], as: UTF8.self),
-      error: String(decoding: directory.bytes("error") ?? [], as: UTF8.self))
+      output: String(decoding: directory.readBytes("output") ?? [], as: UTF8.self),
+      error: String(decoding: directory.readBytes("error") ?? [], as: UTF8.self))
   }
 
   /// The last line of the output, which must be an object.
@@ -98,7 +99,7 @@ enum SmallDisk {
   ///
   /// - Returns: Whether there was one for the body to run on.
   static func with(_ body: (_ path: String) async throws -> Void) async throws -> Bool {
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     guard try await run("mount", "-t", "tmpfs", "-o", "size=1m", "none", directory.path) else {
       return false
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Reliability
 import ReliabilityExampleSupport
+import ReliabilityTestSupport
 import Synchronization
 import Testing
 
@@ -9,7 +10,7 @@ import Testing
 /// Whole downloads against servers that misbehave.
 ///
 /// Real sockets, so real time.
-@Suite(.timeLimit(.minutes(2))) struct RealTimeDownloadTests {
+@Suite(.timeLimit(.minutes(10))) struct RealTimeDownloadTests {
   init() { ErrorClassifier.installFoundationRules() }
 
   private func options(_ arguments: String...) throws -> Options {
@@ -40,12 +41,12 @@ import Testing
       let number = ranges.append(request.header("Range"))
       return script[min(number, script.count - 1)](request)
     }
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     let summary = try await download(
       ["http://127.0.0.1:\(server.port)/file"], to: directory.path,
       options("--attempts=\(attempts)", "--stall=\(stall)"))
     await server.stop()
-    return (summary, directory.bytes("file"), ranges.entries, directory.names)
+    return (summary, directory.readBytes("file"), ranges.entries, directory.names)
   }
 
   /// A comparison whose failure doesn't print 300,000 numbers.
@@ -66,11 +67,11 @@ import Testing
   }
 
   @Test func everyFaultIsOvercomeAndEveryByteVerified() async throws {
-    let origin = try MediaOrigin(scale: .small, stall: .seconds(60), drip: .seconds(20))
-    let directory = try TemporaryDirectory()
+    let origin = try MediaOrigin(scale: .small, stall: .seconds(120), drip: .seconds(60))
+    let directory = ScratchDirectory()
     let summary = try await download(
       origin.items.map(origin.url), checksums: await origin.checksums(), to: directory.path,
-      options("--attempts=6", "--workers=6", "--timeout=8", "--stall=3"))
+      options("--attempts=6", "--workers=6", "--timeout=20", "--stall=8"))
     #expect(summary.isGood)
     #expect(summary.failures.isEmpty)
     #expect(summary.verified == origin.items.count)
@@ -80,18 +81,18 @@ import Testing
     #expect(directory.names == origin.items.map(\.file.name).sorted())
     for item in origin.items {
       var digest = SHA256()
-      digest.update(try #require(directory.bytes(item.file.name)))
+      digest.update(try #require(directory.readBytes(item.file.name)))
       #expect(digest.hexadecimal == item.file.sha256(), "\(item.file.name)")
     }
     await origin.stop()
   }
 
   @Test func withOneAttemptTheFaultyFilesFailAndTheOthersDoNot() async throws {
-    let origin = try MediaOrigin(scale: .small, stall: .seconds(60), drip: .seconds(20))
-    let directory = try TemporaryDirectory()
+    let origin = try MediaOrigin(scale: .small, stall: .seconds(120), drip: .seconds(60))
+    let directory = ScratchDirectory()
     let summary = try await download(
       origin.items.map(origin.url), checksums: await origin.checksums(), to: directory.path,
-      options("--attempts=1", "--timeout=8", "--stall=3"))
+      options("--attempts=1", "--timeout=20", "--stall=8"))
     let good = origin.items.filter(\.faults.isEmpty)
     #expect(!summary.isGood)
     #expect(summary.succeeded == good.count)
@@ -109,7 +110,7 @@ import Testing
   func whatBrokeOffIsResumed(fault: HTTPFault) async throws {
     let isStall = if case .stall = fault { true } else { false }
     let run = try await scripted(
-      [Self.file(Self.old, fault: fault), Self.file(Self.old)], stall: isStall ? 3 : 30)
+      [Self.file(Self.old, fault: fault), Self.file(Self.old)], stall: isStall ? 8 : 30)
     #expect(run.summary.isGood)
     #expect(same(run.bytes, Self.old))
     #expect(run.ranges.count == 2)
@@ -213,7 +214,7 @@ import Testing
   @Test func theWrongContentIsNeverPublished() async throws {
     let server = try HTTPServer { request in .text(200, "content of \(request.path)") }
     let base = "http://127.0.0.1:\(server.port)"
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     let summary = try await download(
       ["\(base)/a", "\(base)/b"],
       checksums: [("\(base)/a", String(repeating: "0", count: 64))], to: directory.path,
@@ -227,7 +228,7 @@ import Testing
   @Test func aDirectoryInTheWayFailsThatFileOnly() async throws {
     let server = try HTTPServer { _ in .text(200, "x") }
     let base = "http://127.0.0.1:\(server.port)"
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     try FileManager.default.createDirectory(
       atPath: "\(directory.path)/a", withIntermediateDirectories: false)
     let summary = try await download(["\(base)/a", "\(base)/b"], to: directory.path, options())
@@ -237,7 +238,7 @@ import Testing
   }
 
   @Test func anOldFileIsReplacedOnlyByAWholeNewOne() async throws {
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     try Data("old".utf8).write(to: URL(fileURLWithPath: "\(directory.path)/file"))
     let broken = HTTPFault.shortBody(after: 2)
     let server = try HTTPServer { request in
@@ -249,7 +250,7 @@ import Testing
       ["http://127.0.0.1:\(server.port)/file"], to: directory.path, options("--attempts=2"))
     await server.stop()
     #expect(summary.failed == 1)
-    #expect(directory.bytes("file") == Array("old".utf8))
+    #expect(directory.readBytes("file") == Array("old".utf8))
     #expect(directory.names == ["file"])
   }
 
@@ -263,7 +264,7 @@ import Testing
       }
       return reply
     }
-    let directory = try TemporaryDirectory()
+    let directory = ScratchDirectory()
     var settings = try options("--workers=3")
     settings.stall = .seconds(60)
     settings.timeout = .seconds(60)

@@ -1,5 +1,6 @@
 import RateLimiting
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 

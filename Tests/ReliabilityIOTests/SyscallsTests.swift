@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -10,26 +11,10 @@ import Testing
 #endif
 
 /// Every call of the real file system once, and what its error says.
-@Suite final class SyscallsTests {
-  let path: String
+@Suite struct SyscallsTests {
+  let scratch = ScratchDirectory()
+  var path: String { scratch.path }
   let files = RealFileSystem()
-
-  init() {
-    var template = Array("/tmp/reliability-io-XXXXXX".utf8CString)
-    precondition(unsafe mkdtemp(&template) != nil, "no scratch directory")
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit {
-    if let directory = try? OpenDirectory(path, fileSystem: .real) {
-      for name in (try? directory.entries()) ?? [] {
-        if (try? directory.unlink(name)) == nil {
-          try? files.removeDirectory(name, in: directory.descriptor)
-        }
-      }
-    }
-    try? files.removeDirectory(path, in: nil)
-  }
 
   private func make(_ name: String, _ content: String = "") throws {
     let file = try OpenFile(

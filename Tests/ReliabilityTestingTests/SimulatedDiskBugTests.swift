@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -17,11 +18,11 @@ import Testing
         }
       },
       check: { disk, acknowledged in
-        guard let found = disk.read("data/a") else { throw Broken("gone") }
+        guard let found = disk.read("data/a") else { throw Violated("gone") }
         guard let n = (0...3).first(where: { content($0) == found }) else {
-          throw Broken("\(found.count) bytes that nobody wrote")
+          throw Violated("\(found.count) bytes that nobody wrote")
         }
-        if n < acknowledged.count { throw Broken("save \(acknowledged.count) is lost") }
+        if n < acknowledged.count { throw Violated("save \(acknowledged.count) is lost") }
       })
   }
 
@@ -142,7 +143,7 @@ import Testing
           try disk.fileSystem.backend.unlink("journal", in: nil)
         },
         check: { disk, _ in
-          if disk.text("a") != "new" { throw Broken("the commit is lost") }
+          if disk.text("a") != "new" { throw Violated("the commit is lost") }
         })
     }
     #expect(found?.recoveryTrace?.last?.call == .unlink)
@@ -162,7 +163,7 @@ import Testing
         try disk.fileSystem.backend.unlink("journal", in: nil)
       },
       check: { disk, _ in
-        if disk.text("a") != "new" { throw Broken("the commit is lost") }
+        if disk.text("a") != "new" { throw Violated("the commit is lost") }
       })
     #expect(report.secondCrashStates > 5)
     #expect(report.runs > 1)
@@ -196,7 +197,7 @@ import Testing
     }
     let found = await #expect(throws: CrashViolation.self) {
       try await SimulatedDisk.explore(run: run) { disk, acknowledged in
-        if disk.text("a") != "text" && !acknowledged.isEmpty { throw Broken("lost") }
+        if disk.text("a") != "text" && !acknowledged.isEmpty { throw Violated("lost") }
       }
     }
     #expect(found?.message == "lost")

@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -213,26 +214,11 @@ import Testing
     return result
   }
 
-  private static func removeTree(_ files: any FileSystemBackend, _ path: String) {
-    guard let directory = try? files.open(path, in: nil, [.read, .directory], mode: 0) else {
-      return
-    }
-    for name in (try? files.entries(of: directory)) ?? [] {
-      if (try? files.unlink(name, in: directory)) == nil {
-        removeTree(files, path + "/" + name)
-      }
-    }
-    try? files.close(directory)
-    try? files.removeDirectory(path, in: nil)
-  }
-
   @Test(.enabled(if: geteuid() == 0, "the simulated user is the superuser"), arguments: 1...20)
   func randomCallsHaveTheSameResultsAsOnTheMachinesFileSystem(seed: Int) throws {
-    var template = Array("/tmp/simulated-disk-XXXXXX".utf8CString)
-    try #require(unsafe mkdtemp(&template) != nil)
-    let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let scratch = ScratchDirectory()
+    let path = scratch.path
     let machine = RealFileSystem()
-    defer { Self.removeTree(machine, path) }
     var configuration = SimulatedDisk.Configuration()
     configuration.umask = FileMode(rawValue: 0o022)
     let disk = SimulatedDisk(configuration: configuration)

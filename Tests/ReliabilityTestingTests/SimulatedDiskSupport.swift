@@ -1,13 +1,5 @@
 import ReliabilityTesting
 
-func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
-
-/// What a check found.
-struct Broken: Error, CustomStringConvertible {
-  var description: String
-  init(_ description: String) { self.description = description }
-}
-
 extension FileSystem {
   /// Makes or opens a file, writes at its start, and syncs it if asked.
   func put(_ path: String, _ content: [UInt8], sync: Bool) throws {

@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Synchronization
 import Testing

@@ -1,4 +1,5 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
 import Testing

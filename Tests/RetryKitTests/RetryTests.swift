@@ -1,5 +1,6 @@
 import ErrorContext
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
 import Testing

@@ -1,15 +1,7 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
-
-/// A list that several tasks may add to.
-final class Log<Element: Sendable>: Sendable {
-  private let elements = Lock<[Element]>([])
-
-  func append(_ element: Element) { elements.withLock { $0.append(element) } }
-  var all: [Element] { elements.withLock { $0 } }
-  var count: Int { all.count }
-}
 
 struct Flaky: Error, Equatable {
   var number = 0
@@ -25,16 +17,6 @@ struct Classified: ClassifiedError, Equatable {
 /// Cancels the task that calls it.
 func cancelMyself() {
   unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
-}
-
-/// The error a body throws, if any.
-func failure<Result>(_ body: () async throws -> Result) async -> (any Error)? {
-  do {
-    _ = try await body()
-    return nil
-  } catch {
-    return error
-  }
 }
 
 /// Runs a body while time jumps to whatever waits.

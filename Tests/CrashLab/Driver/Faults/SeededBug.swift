@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTesting
 
 /// A mistake that real programs make, put below the code under test: the lab must find each of them.
 enum SeededBug: String, Sendable, CaseIterable {

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTesting
 import Synchronization
 
 #if os(Linux)

@@ -1,4 +1,4 @@
-import ReliabilityIO
+package import ReliabilityIO
 
 #if canImport(Glibc)
   import Glibc
@@ -9,15 +9,15 @@ import ReliabilityIO
 #endif
 
 /// A fresh directory for one test, removed with everything in it when the test ends.
-final class ScratchDirectory: Sendable {
-  let path: String
+package final class ScratchDirectory: Sendable {
+  package let path: String
 
   /// - Parameter inMemory: Whether memory will do where the system has a file system in it: for tests that save
   ///   thousands of times and are not about the disk.
-  init(inMemory: Bool = false) {
+  package init(inMemory: Bool = false) {
     let useMemory = unsafe inMemory && access("/dev/shm", W_OK) == 0
     let parent = useMemory ? "/dev/shm" : "/tmp"
-    var template = Array("\(parent)/reliability-store-XXXXXX".utf8CString)
+    var template = Array("\(parent)/reliability-test-XXXXXX".utf8CString)
     precondition(unsafe mkdtemp(&template) != nil, "no scratch directory")
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
@@ -38,30 +38,37 @@ final class ScratchDirectory: Sendable {
     }
   }
 
-  func file(_ name: String) -> String { path + "/" + name }
+  package func file(_ name: String) -> String { path + "/" + name }
 
   /// Every name in the directory.
-  var names: [String] { names(in: ".") }
+  package var names: [String] { names(in: ".") }
 
   /// Every name in a directory in it.
-  func names(in directory: String) -> [String] {
+  package func names(in directory: String) -> [String] {
     guard let directory = try? OpenDirectory(file(directory), fileSystem: .real) else { return [] }
     return ((try? directory.entries()) ?? []).sorted()
   }
 
+  /// Writes a file with exactly these bytes.
+  package func write(_ content: [UInt8], to name: String, mode: FileMode = 0o600) throws {
+    let file = try OpenFile(file(name), [.write, .create], mode: mode, fileSystem: .real)
+    try file.truncate(to: 0)
+    try file.writeAll(content.span, at: 0)
+  }
+
   /// Writes a file the plain way.
-  func write(_ text: String, to name: String, mode: FileMode = 0o644) throws {
+  package func write(_ text: String, to name: String, mode: FileMode = 0o644) throws {
     let file = try OpenFile(file(name), [.write, .create], mode: 0o600, fileSystem: .real)
     try file.writeAll(Array(text.utf8).span, at: 0)
     try file.setMode(mode)
   }
 
   /// The whole content, or `nil` when there is no such file.
-  func read(_ name: String) -> String? {
+  package func read(_ name: String) -> String? {
     readBytes(name).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  func readBytes(_ name: String) -> [UInt8]? {
+  package func readBytes(_ name: String) -> [UInt8]? {
     guard let file = try? OpenFile(file(name), [.read], fileSystem: .real),
       let size = try? file.status().size
     else { return nil }
@@ -69,14 +76,7 @@ final class ScratchDirectory: Sendable {
   }
 
   /// What a name is, links not followed.
-  func status(_ name: String) throws -> FileStatus {
+  package func status(_ name: String) throws -> FileStatus {
     try RealFileSystem().status(of: file(name), in: nil, followingLink: false)
   }
-}
-
-func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
-
-/// Whether tests that write gigabytes were asked for.
-enum LargeFiles {
-  static var areWanted: Bool { unsafe getenv("RELIABILITY_LARGE_FILES") != nil }
 }

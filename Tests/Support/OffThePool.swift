@@ -1,15 +1,15 @@
 import Dispatch
 import ReliabilityCore
-import Testing
+package import Testing
 
 /// Runs tests that compute for seconds without a pause, or block their thread, one at a time on a thread of their own.
 ///
 /// On the cooperative pool, which has as many threads as the machine has processors, they would hold up every other
 /// test: waits that are limited by real time would end before their tasks are resumed.
-struct OffThePool: SuiteTrait, TestTrait, TestScoping {
-  var isRecursive: Bool { true }
+package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
+  package var isRecursive: Bool { true }
 
-  func provideScope(
+  package func provideScope(
     for test: Test, testCase: Test.Case?,
     performing function: @Sendable @concurrent () async throws -> Void
   ) async throws {
@@ -62,5 +62,5 @@ struct OffThePool: SuiteTrait, TestTrait, TestScoping {
 
 extension Trait where Self == OffThePool {
   /// On a thread of its own; see ``OffThePool``.
-  static var offThePool: Self { Self() }
+  package static var offThePool: Self { Self() }
 }
