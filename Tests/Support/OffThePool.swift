@@ -15,7 +15,7 @@ package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
   ) async throws {
     await Self.turns.take()
     defer { Self.turns.giveBack() }
-    try await withTaskExecutorPreference(SingleThread()) { try await function() }
+    try await withTaskExecutorPreference(OwnThreads()) { try await function() }
   }
 
   private static let turns = Turns()
@@ -50,17 +50,22 @@ package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
     }
   }
 
-  private final class SingleThread: TaskExecutor {
-    private let queue = DispatchQueue(label: "long-test")
-
+  /// Runs every piece of work on whatever thread is free, and on a new one when none is.
+  ///
+  /// One thread would not do: the testing library blocks the one it is on while a test waits for another process, and
+  /// what else the test does meanwhile may be what that process waits for.
+  private final class OwnThreads: TaskExecutor {
     func enqueue(_ job: consuming ExecutorJob) {
       let job = UnownedJob(job)
-      queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+      // A serial queue of its own: unlike work of concurrent queues, that never waits for a processor to be idle.
+      DispatchQueue(label: "long-test").async {
+        unsafe job.runSynchronously(on: self.asUnownedTaskExecutor())
+      }
     }
   }
 }
 
 extension Trait where Self == OffThePool {
-  /// On a thread of its own; see ``OffThePool``.
+  /// On threads of its own; see ``OffThePool``.
   package static var offThePool: Self { Self() }
 }
