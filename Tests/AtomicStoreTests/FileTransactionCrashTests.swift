@@ -94,8 +94,8 @@ import Testing
 
   @Test func everyCrashLeavesAllOfATransactionOrNothing() throws {
     var options = ExplorationOptions()
-    options.samples = 250
-    options.exhaustiveStates = 250
+    options.samples = 300
+    options.exhaustiveStates = 300
     options.secondCrashStates = 7
     let report = try SimulatedDisk.explore(
       options: options, prepare: Self.prepare,

@@ -23,6 +23,12 @@ struct KnownProcesses: ProcessFacts {
   }
 }
 
+/// Two processes of two machines.
+extension ProcessIdentity {
+  static let alpha = KnownProcesses.on("alpha", pid: 11)
+  static let beta = KnownProcesses.on("beta", pid: 22)
+}
+
 /// A server, a directory on it, and contenders from any machine; everything goes when the test ends.
 final class LeaseScene: Sendable {
   let clock = ManualClock()

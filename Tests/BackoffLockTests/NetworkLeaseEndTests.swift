@@ -7,13 +7,10 @@ import Testing
 
 /// How a hold ends, and what is left.
 @Suite(.timeLimit(.minutes(10))) struct NetworkLeaseEndTests {
-  static let alpha = KnownProcesses.on("alpha", pid: 11)
-  static let beta = KnownProcesses.on("beta", pid: 22)
-
   @Test func whatTheBodyThrowsIsThrownAndTheLeaseIsGivenBack() async throws {
     let scene = LeaseScene()
     await #expect(throws: Unfinished.self) {
-      try await scene.lease(Self.alpha).withLease { _ in throw Unfinished() }
+      try await scene.lease(.alpha).withLease { _ in throw Unfinished() }
     }
     #expect(scene.names == ["guard", "token.00000000000000000001"])
   }
@@ -21,7 +18,7 @@ import Testing
   @Test func aCancelledCallerCancelsTheBodyAndTheLeaseIsGivenBack() async throws {
     let scene = LeaseScene()
     let task = Task {
-      try await scene.lease(Self.alpha).withLease { _ in
+      try await scene.lease(.alpha).withLease { _ in
         try await scene.clock.wait(for: .seconds(5))
       }
     }
@@ -35,7 +32,7 @@ import Testing
   @MainActor @Test func theBodyRunsWhereTheCallerIs() async throws {
     let scene = LeaseScene()
     var count = 0
-    try await scene.lease(Self.alpha).withLease { _ in
+    try await scene.lease(.alpha).withLease { _ in
       MainActor.assertIsolated()
       count += 1
     }
@@ -49,7 +46,7 @@ import Testing
         let scene = LeaseScene()
         let failing = n
         scene.server.set { $0.call = (failing, number) }
-        let result = try? await scene.lease(Self.alpha).withLease { $0.token }
+        let result = try? await scene.lease(.alpha).withLease { $0.token }
         let context = Comment(rawValue: "call \(n), \(number)")
         let left = scene.names.filter { $0 != "guard" && !$0.hasPrefix("token.") }
         // One file whose removal is the very call that failed.
@@ -57,7 +54,7 @@ import Testing
         if result == nil && left.contains("claim") { #expect(scene.kinds.contains(.releaseFailed)) }
         scene.server.set { $0.call = nil }
         scene.clock.advance(by: .seconds(40))
-        _ = try await scene.lease(Self.beta).acquire(timeout: .zero)
+        _ = try await scene.lease(.beta).acquire(timeout: .zero)
         if scene.server.faultsMet == 0 { break }
         n += 1
       }
@@ -74,7 +71,7 @@ import Testing
       let scene = LeaseScene()
       try scene.write(text, to: "claim")
       let error = await #expect(throws: LeaseError.self) {
-        try await scene.lease(Self.alpha).acquire()
+        try await scene.lease(.alpha).acquire()
       }
       #expect(error?.code == code)
       #expect(scene.names == ["claim", "guard"])
@@ -91,7 +88,7 @@ import Testing
     _ = try await lease.withLease { $0.token }
     #expect(scene.names.contains("new.5.1") && scene.names.contains("old.1"))
     scene.clock.advance(by: .seconds(100 * 365 * 86_400))
-    _ = try await scene.lease(Self.alpha).withLease { $0.token }
+    _ = try await scene.lease(.alpha).withLease { $0.token }
     #expect(scene.names == ["guard", "someone's", "token.00000000000000000002"])
   }
 
@@ -99,7 +96,7 @@ import Testing
     let scene = LeaseScene()
     let strange = ["token.18446744073709551615", "token.5", "token.x", "token."]
     for name in strange { try scene.write("", to: name) }
-    let token = try await scene.lease(Self.alpha).withLease { $0.token }
+    let token = try await scene.lease(.alpha).withLease { $0.token }
     #expect(token.turn == 1 << 16)
     #expect(scene.names == (strange + ["guard", "token.00000000000000000001"]).sorted())
   }
@@ -107,7 +104,7 @@ import Testing
   @Test func aDrawnNumberIsNeverDrawnAgain() async throws {
     let scene = LeaseScene()
     try scene.write("", to: "token.00000000000000000041")
-    let token = try await scene.lease(Self.alpha).withLease { $0.token }
+    let token = try await scene.lease(.alpha).withLease { $0.token }
     #expect(token.turn == 42 << 16)
   }
 

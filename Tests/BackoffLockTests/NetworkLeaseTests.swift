@@ -6,12 +6,9 @@ import Testing
 @testable import BackoffLock
 
 @Suite(.timeLimit(.minutes(10))) struct NetworkLeaseTests {
-  static let alpha = KnownProcesses.on("alpha", pid: 11)
-  static let beta = KnownProcesses.on("beta", pid: 22)
-
   @Test func theBodyRunsWithALeaseAndNothingButGuardAndTokenStays() async throws {
     let scene = LeaseScene()
-    let lease = scene.lease(Self.alpha) { $0.label = "publish" }
+    let lease = scene.lease(.alpha) { $0.label = "publish" }
     let owner = try await lease.withLease { hold in
       #expect(hold.isHeld)
       #expect(hold.remaining == .seconds(30))
@@ -31,7 +28,7 @@ import Testing
   @Test func tokensGrowFromHolderToHolder() async throws {
     let scene = LeaseScene()
     var tokens: [FencingToken] = []
-    for identity in [Self.alpha, Self.beta, Self.alpha, Self.beta] {
+    for identity in [ProcessIdentity.alpha, .beta, .alpha, .beta] {
       tokens.append(try await scene.lease(identity).withLease { $0.token })
     }
     #expect(tokens == tokens.sorted() && Set(tokens).count == 4)
@@ -41,22 +38,22 @@ import Testing
 
   @Test func aHeldLeaseIsRefusedWithItsOwner() async throws {
     let scene = LeaseScene()
-    let hold = try await scene.lease(Self.alpha).acquire()
+    let hold = try await scene.lease(.alpha).acquire()
     let error = await #expect(throws: LeaseError.self) {
-      try await scene.lease(Self.beta).acquire(timeout: .zero)
+      try await scene.lease(.beta).acquire(timeout: .zero)
     }
     #expect(error?.code == .timedOut)
     #expect(error?.owner?.host == "alpha")
     #expect(error?.userMessage?.contains("process 11 on alpha") == true)
-    #expect(await scene.lease(Self.alpha).release(hold))
+    #expect(await scene.lease(.alpha).release(hold))
     #expect(scene.names == ["guard", "token.00000000000000000001"])
   }
 
   @Test func aWaitingContenderGetsTheLeaseWhenItIsGivenBack() async throws {
     let scene = LeaseScene()
-    let first = scene.lease(Self.alpha)
+    let first = scene.lease(.alpha)
     let hold = try await first.acquire()
-    let waiter = Task { try await scene.lease(Self.beta).withLease { $0.token } }
+    let waiter = Task { try await scene.lease(.beta).withLease { $0.token } }
     await scene.clock.nextScheduled()
     #expect(await first.release(hold))
     await scene.clock.advanceToNext()
@@ -65,8 +62,8 @@ import Testing
 
   @Test func aContenderThatIsCancelledLeavesNothing() async throws {
     let scene = LeaseScene()
-    let hold = try await scene.lease(Self.alpha).acquire()
-    let waiter = Task { try await scene.lease(Self.beta).acquire() }
+    let hold = try await scene.lease(.alpha).acquire()
+    let waiter = Task { try await scene.lease(.beta).acquire() }
     await scene.clock.nextScheduled()
     waiter.cancel()
     await #expect(throws: CancellationError.self) { try await waiter.value }
@@ -80,14 +77,14 @@ import Testing
   func aLinkWhoseReplyWasLostCounts(number: ErrorNumber) async throws {
     let scene = LeaseScene()
     scene.server.set { $0.lostLinkReply = number }
-    let hold = try await scene.lease(Self.alpha).acquire(timeout: .zero)
+    let hold = try await scene.lease(.alpha).acquire(timeout: .zero)
     #expect(hold.isHeld)
     #expect(scene.names == ["claim", "guard", "token.00000000000000000001"])
   }
 
   @Test func renewalsKeepTheLeaseForAsLongAsTheBodyRuns() async throws {
     let scene = LeaseScene()
-    try await scene.lease(Self.alpha).withLease { hold in
+    try await scene.lease(.alpha).withLease { hold in
       for _ in 0..<20 {
         let before = scene.server.touches
         await scene.clock.scheduled(atLeast: 2)
@@ -96,7 +93,7 @@ import Testing
         while hold.remaining < .seconds(30) { await Task.yield() }
       }
       let error = await #expect(throws: LeaseError.self) {
-        try await scene.lease(Self.beta).acquire(timeout: .zero)
+        try await scene.lease(.beta).acquire(timeout: .zero)
       }
       #expect(error?.code == .timedOut)
       #expect(hold.isHeld)
@@ -108,7 +105,7 @@ import Testing
     let scene = LeaseScene()
     scene.server.set { _ in }
     let error = await #expect(throws: LeaseLostError.self) {
-      try await scene.lease(Self.alpha).withLease { hold in
+      try await scene.lease(.alpha).withLease { hold in
         scene.server.set { $0.touch = .inputOutput }
         await scene.clock.scheduled(atLeast: 2)
         while !Task.isCancelled {
@@ -134,7 +131,7 @@ import Testing
     let isSilent = Guarded(false)
     let touching = Guarded(0)
     let error = await #expect(throws: LeaseLostError.self) {
-      try await scene.lease(Self.alpha).withLease { hold in
+      try await scene.lease(.alpha).withLease { hold in
         scene.server.set {
           $0.beforeTouch = {
             touching.withLock { $0 += 1 }
@@ -159,7 +156,7 @@ import Testing
   @Test func aMachineThatSleptKnowsAtOnceThatItsLeaseIsLost() async throws {
     let scene = LeaseScene()
     let error = await #expect(throws: LeaseLostError.self) {
-      try await scene.lease(Self.alpha).withLease { hold in
+      try await scene.lease(.alpha).withLease { hold in
         await scene.clock.scheduled(atLeast: 2)
         scene.clock.advance(by: .seconds(3600))
         #expect(!hold.isHeld)
@@ -173,28 +170,28 @@ import Testing
 
   @Test func aStaleClaimIsTakenOverOnceAndItsHolderRemovesNothing() async throws {
     let scene = LeaseScene()
-    let first = scene.lease(Self.alpha)
+    let first = scene.lease(.alpha)
     let lost = try await first.acquire()
     scene.clock.advance(by: .seconds(32))
     #expect(!lost.isHeld)
     let early = await #expect(throws: LeaseError.self) {
-      try await scene.lease(Self.beta).acquire(timeout: .zero)
+      try await scene.lease(.beta).acquire(timeout: .zero)
     }
     #expect(early?.code == .timedOut)
     scene.clock.advance(by: .seconds(1))
-    let hold = try await scene.lease(Self.beta).acquire(timeout: .zero)
+    let hold = try await scene.lease(.beta).acquire(timeout: .zero)
     #expect(hold.token > lost.token)
     #expect(await first.release(lost) == false)
     #expect(scene.names.contains("claim"))
     #expect(scene.kinds.contains(.brokeStaleClaim))
-    #expect(await scene.lease(Self.beta).release(hold))
+    #expect(await scene.lease(.beta).release(hold))
     #expect(scene.names == ["guard", "token.00000000000000000002"])
   }
 
   @Test func ofManyContendersForAStaleClaimOneWins() async throws {
     for round in 0..<20 {
       let scene = LeaseScene()
-      _ = try await scene.lease(Self.alpha).acquire()
+      _ = try await scene.lease(.alpha).acquire()
       scene.clock.advance(by: .seconds(40))
       let holds = await withTaskGroup(of: NetworkLease.Hold?.self) { group in
         for contender in 0..<8 {
@@ -215,7 +212,7 @@ import Testing
   @Test func aHolderWhoseClaimHasGoneLosesTheLeaseAtTheNextRenewal() async throws {
     let scene = LeaseScene()
     let error = await #expect(throws: LeaseLostError.self) {
-      try await scene.lease(Self.alpha).withLease { _ in
+      try await scene.lease(.alpha).withLease { _ in
         try RealFileSystem().unlink(scene.path + "/claim", in: nil)
         await scene.clock.scheduled(atLeast: 2)
         scene.clock.advance(by: .seconds(10))
@@ -229,7 +226,7 @@ import Testing
   @Test func aClaimThatGoesUnnoticedIsNoticedAtTheEnd() async throws {
     let scene = LeaseScene()
     let error = await #expect(throws: LeaseLostError.self) {
-      try await scene.lease(Self.alpha).withLease { _ in
+      try await scene.lease(.alpha).withLease { _ in
         try RealFileSystem().unlink(scene.path + "/claim", in: nil)
       }
     }
@@ -240,14 +237,14 @@ import Testing
     let scene = LeaseScene()
     scene.server.set { $0.locks = .noLocks }
     let error = await #expect(throws: LeaseError.self) {
-      try await scene.lease(Self.alpha).acquire()
+      try await scene.lease(.alpha).acquire()
     }
     #expect(error?.code == .guardUnsupported)
     #expect(scene.names == ["guard"])
-    let allowed = scene.lease(Self.alpha) { $0.takeover = .mayOverlap }
+    let allowed = scene.lease(.alpha) { $0.takeover = .mayOverlap }
     let hold = try await allowed.acquire()
     scene.clock.advance(by: .seconds(40))
-    let next = try await scene.lease(Self.beta) { $0.takeover = .mayOverlap }.acquire()
+    let next = try await scene.lease(.beta) { $0.takeover = .mayOverlap }.acquire()
     #expect(next.token > hold.token)
     #expect(await allowed.release(hold) == false)
     #expect(scene.names.contains("claim"))
@@ -257,7 +254,7 @@ import Testing
     let scene = LeaseScene()
     let change: @Sendable (inout NetworkLease.Configuration) -> Void = { $0.takeover = .mayOverlap }
     scene.server.set { $0.locks = .noLocks }
-    _ = try await scene.lease(Self.alpha, change).acquire()
+    _ = try await scene.lease(.alpha, change).acquire()
     scene.clock.advance(by: .seconds(40))
     // Between the judgement and the rename another takes over.
     let fresh = Guarded<String?>(nil)
@@ -270,7 +267,7 @@ import Testing
       }
     }
     let error = await #expect(throws: LeaseError.self) {
-      try await scene.lease(Self.beta, change).acquire(timeout: .zero)
+      try await scene.lease(.beta, change).acquire(timeout: .zero)
     }
     #expect(error?.code == .timedOut)
     #expect(scene.kinds.contains(.disturbedLiveClaim))
@@ -281,8 +278,8 @@ import Testing
 
   @Test func aHolderWithAnotherDurationIsRefusedUnlessItIsGone() async throws {
     let scene = LeaseScene()
-    _ = try await scene.lease(Self.alpha).acquire()
-    let other = scene.lease(Self.beta) { $0.duration = .seconds(10) }
+    _ = try await scene.lease(.alpha).acquire()
+    let other = scene.lease(.beta) { $0.duration = .seconds(10) }
     let error = await #expect(throws: LeaseError.self) { try await other.acquire() }
     #expect(error?.code == .otherDuration)
     #expect(error?.owner?.host == "alpha")
@@ -296,7 +293,7 @@ import Testing
   @Test func aDeadHoldersClaimIsTakenOverAtOnce() async throws {
     let scene = LeaseScene()
     let before = try await scene.lease(KnownProcesses.on("alpha", pid: 9)).acquire()
-    let hold = try await scene.lease(Self.alpha).acquire(timeout: .zero)
+    let hold = try await scene.lease(.alpha).acquire(timeout: .zero)
     #expect(hold.token > before.token)
     #expect(scene.kinds == [.acquired, .brokeDeadClaim, .acquired])
   }

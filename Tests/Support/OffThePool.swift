@@ -2,7 +2,7 @@ import Dispatch
 import ReliabilityCore
 package import Testing
 
-/// Runs tests that compute for seconds without a pause, or block their thread, one at a time on a thread of their own.
+/// Runs tests that compute for seconds without a pause, or block their thread, two at a time on threads of their own.
 ///
 /// On the cooperative pool, which has as many threads as the machine has processors, they would hold up every other
 /// test: waits that are limited by real time would end before their tasks are resumed.
@@ -20,18 +20,18 @@ package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
 
   private static let turns = Turns()
 
-  /// One test at a time.
+  /// Two tests at a time, of all targets together: enough to keep a small machine busy, and not more.
   private final class Turns: Sendable {
-    private let state = Lock((isTaken: false, waiting: [CheckedContinuation<Void, Never>]()))
+    private let state = Lock((free: 2, waiting: [CheckedContinuation<Void, Never>]()))
 
     func take() async {
       await withCheckedContinuation { continuation in
         let isFree = state.withLock { state in
-          if state.isTaken {
+          if state.free == 0 {
             state.waiting.append(continuation)
             return false
           }
-          state.isTaken = true
+          state.free -= 1
           return true
         }
         if isFree { continuation.resume() }
@@ -41,7 +41,7 @@ package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
     func giveBack() {
       let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
         if state.waiting.isEmpty {
-          state.isTaken = false
+          state.free += 1
           return nil
         }
         return state.waiting.removeFirst()
