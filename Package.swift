@@ -90,7 +90,7 @@ let package = Package(
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
-      testTarget("ResourcePooling"),
+      testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(

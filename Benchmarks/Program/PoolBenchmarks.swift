@@ -36,7 +36,10 @@ enum PoolBenchmarks {
 
   /// A pool with the default limits and two idle resources.
   private static func warm() async throws -> ResourcePool<Int> {
-    let pool = ResourcePool(name: "benchmark") { 1 } close: { _ in }
+    let pool = ResourcePool(name: "benchmark") {
+      1
+    } close: { _ in
+    }
     let first = try await pool.lease()
     let second = try await pool.lease()
     first.giveBack()

@@ -17,7 +17,9 @@ public struct PoolConfiguration: Sendable {
   /// How many there may be at once, those being made and closed included; 10 by default, 1 at least and not below ``minimum``.
   public var maximum: Int
 
-  /// How many callers may wait, 0 or more; further ones are refused at once. 10,000 by default.
+  /// How many callers may wait, 0 or more; 10,000 by default.
+  ///
+  /// Further ones are refused at once.
   public var maximumWaiters: Int
 
   /// The longest wait for a resource when a caller gives none; 30 seconds by default, `nil` for no limit.

@@ -17,7 +17,7 @@ extension PoolCore {
       finishCreation(slot, .success(item))
     } catch {
       _ = await run(parts.complete(), number)
-      tell(.creationFailed, number, error: error)
+      if !operation.wasStopped { tell(.creationFailed, number, error: error) }
       finishCreation(slot, .failure(error))
     }
   }

@@ -14,6 +14,9 @@ final class PoolOperation: Alarm, @unchecked Sendable {
   /// Whether its time was up before it ended.
   var overran: Bool { state.withLock { $0.overran } }
 
+  /// Whether the pool cancelled it because it ends.
+  var wasStopped: Bool { state.withLock { $0.isCancelled && !$0.overran } }
+
   /// Says how to cancel it.
   func begin(_ cancel: @escaping @Sendable () -> Void) {
     let isCancelled = state.withLock { state in

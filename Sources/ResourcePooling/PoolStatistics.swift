@@ -135,7 +135,8 @@ extension ResourcePool {
       gauge(
         "pool_used_ratio", Double(figures.lent) / Double(figures.maximum), nil,
         "Lent resources as a part of the maximum"),
-      gauge("pool_reuse_ratio", figures.reuseRatio, nil, "Part of the loans that reused a resource"),
+      gauge(
+        "pool_reuse_ratio", figures.reuseRatio, nil, "Part of the loans that reused a resource"),
       gauge(
         "pool_resource_errors_max", Double(figures.mostErrorsOfOne), nil,
         "The most failed uses of one resource"),

@@ -105,9 +105,10 @@ public final class ResourcePool<Resource: Sendable>: MetricsSource {
     _ checkOnLend: (@Sendable (Resource) async throws -> Bool)?,
     _ checkOnReturn: (@Sendable (Resource) async throws -> Bool)?,
     _ rollback: (@Sendable (Resource) async throws -> Void)?,
-    _ make: @escaping @Sendable (ResourceParts) async throws -> (
-      Resource, [ResourceCloser<Resource>]
-    )
+    _ make:
+      @escaping @Sendable (ResourceParts) async throws -> (
+        Resource, [ResourceCloser<Resource>]
+      )
   ) {
     requireValid(configuration.validate)
     var handlers = PoolHandlers { slot, number, parts in
@@ -161,7 +162,12 @@ extension ResourcePool {
     timeout: Duration? = nil,
     _ body: nonisolated(nonsending) (Resource) async throws -> Result
   ) async throws -> Result {
-    let item = try await borrow(timeout)
+    let item: PoolItem
+    if !Task.isCancelled, let idle = core.lendAtOnce() {
+      item = idle
+    } else {
+      item = try await core.lend(timeout: timeout)
+    }
     do {
       let result = try await body(item.resource(as: Resource.self))
       core.takeBack(item, .succeeded)
@@ -186,7 +192,8 @@ extension ResourcePool {
   ///   ``PoolUnavailableError`` when the pool was stopped or too many wait, `CancellationError` when the task is cancelled.
   @inlinable
   public nonisolated(nonsending) func lease(timeout: Duration? = nil) async throws -> Loan {
-    Loan(core: core, item: try await borrow(timeout))
+    if !Task.isCancelled, let item = core.lendAtOnce() { return Loan(core: core, item: item) }
+    return Loan(core: core, item: try await core.lend(timeout: timeout))
   }
 
   /// Borrows an idle resource, if one can be had without any work.
@@ -196,12 +203,6 @@ extension ResourcePool {
   public func leaseIfIdle() -> Loan? {
     guard let item = core.lendAtOnce() else { return nil }
     return Loan(core: core, item: item)
-  }
-
-  @inlinable
-  nonisolated(nonsending) func borrow(_ timeout: Duration?) async throws -> PoolItem {
-    if !Task.isCancelled, let item = core.lendAtOnce() { return item }
-    return try await core.lend(timeout: timeout)
   }
 }
 

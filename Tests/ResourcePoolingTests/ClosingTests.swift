@@ -120,7 +120,7 @@ private struct Scanner {
     #expect(scanner.pool.statistics.closerErrors == 3 && scanner.pool.statistics.closed == 1)
   }
 
-  @Test("A list of closers runs in its order; one that hangs is cancelled and doesn't stop the next")
+  @Test("A list of closers runs in order; one that hangs is cancelled and the next runs")
   func listOfClosers() async throws {
     let story = Log<String>()
     let clock = ManualClock()

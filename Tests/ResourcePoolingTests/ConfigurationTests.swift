@@ -51,7 +51,10 @@ import Testing
     await #expect(processExitsWith: .failure) {
       var configuration = PoolConfiguration()
       configuration.jitter = 2
-      _ = ResourcePool(configuration: configuration) { 1 } close: { _ in }
+      _ = ResourcePool(configuration: configuration) {
+        1
+      } close: { _ in
+      }
     }
   }
 

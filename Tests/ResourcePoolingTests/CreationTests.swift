@@ -56,7 +56,7 @@ import Testing
     for task in tasks { try await task.value }
   }
 
-  @Test("P37: those who may still get a lent resource go on waiting, and creation is tried again for them")
+  @Test("P37: those who may still get a lent resource go on waiting, and creation is tried again")
   func hope() async throws {
     let down = Box(false)
     let lab = Lab(

@@ -141,13 +141,17 @@ extension PoolStatistics {
 
 /// Holds a loan where only copyable things can be held.
 final class Held<Resource: Sendable> {
+  let resource: Resource
   private var loan: ResourcePool<Resource>.Loan?
 
-  init(_ loan: consuming ResourcePool<Resource>.Loan) { self.loan = consume loan }
+  init(_ loan: consuming ResourcePool<Resource>.Loan) {
+    resource = loan.resource
+    self.loan = consume loan
+  }
 
-  var resource: Resource { loan!.resource }
-  func giveBack() { loan.take()!.giveBack() }
-  func discard() { loan.take()!.discard() }
+  func take() -> ResourcePool<Resource>.Loan { loan.take()! }
+  func giveBack() { take().giveBack() }
+  func discard() { take().discard() }
   func drop() { loan = nil }
 }
 
