@@ -90,7 +90,7 @@ let package = Package(
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
-      testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics"]),
+      testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics", "TimeoutManager"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(

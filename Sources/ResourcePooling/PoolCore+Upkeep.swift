@@ -100,9 +100,9 @@ extension PoolCore {
     _ body: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {
     let start = clock.source.now
+    clock.source.schedule(operation, at: start.saturatingAdvanced(by: limit))
     let task = Task { try await body() }
     operation.begin { task.cancel() }
-    clock.source.schedule(operation, at: start.saturatingAdvanced(by: limit))
     defer {
       clock.source.cancel(operation)
       operation.end()

@@ -1,6 +1,7 @@
 import ReliabilityCore
 import ReliabilityTesting
 import Testing
+import TimeoutManager
 
 @testable import ResourcePooling
 
@@ -60,17 +61,16 @@ private struct Scanner {
 
   @Test("Closed on timeout: page, browser, driver")
   func closedOnTimeout() async throws {
-    struct LimitPassed: Error {}
-    let scanner = Scanner { $0.discardAfter = { $0 is LimitPassed } }
+    let scanner = Scanner { $0.discardAfter = { $0 is CancellationError } }
     let (pool, clock) = (scanner.pool, scanner.clock)
     let task = Task {
-      try await pool.withResource { _ in
-        do { try await clock.wait(for: .seconds(3600)) } catch { throw LimitPassed() }
+      try await withTimeout(.seconds(5), clock: clock) {
+        try await pool.withResource { _ in try await clock.wait(for: .seconds(3600)) }
       }
     }
-    await until { pool.statistics.lent == 1 }
-    task.cancel()
-    #expect(await failure { try await task.value } is LimitPassed)
+    await until { pool.statistics.lent == 1 && clock.scheduledCount == 2 }
+    clock.advance(by: .seconds(5))
+    #expect(await failure { try await task.value } is TimeoutError)
     await until { pool.statistics.closed == 1 }
     #expect(scanner.story.all == Scanner.opened + Scanner.closed)
   }
@@ -96,7 +96,7 @@ private struct Scanner {
     let error = await failure { try await scanner.pool.withResource { _ in } }
     #expect((error as? PoolCreationError)?.cause is Down)
     #expect(
-      scanner.story.all == Scanner.opened.prefix(part) + Scanner.closed.suffix(part))
+      scanner.story.all == Array(Scanner.opened.prefix(part)) + Scanner.closed.suffix(part))
     #expect(scanner.pool.statistics.creating == 0 && scanner.pool.statistics.created == 0)
   }
 
@@ -198,7 +198,7 @@ private struct Scanner {
     let lab = Lab(close: { _ in #expect(!Task.isCancelled) })
     let held = try await lab.pool.held()
     let stop = Task { await lab.pool.stop(drainingFor: .seconds(Int64.max)) }
-    await lab.clock.scheduled(atLeast: 1)
+    await until { lab.pool.core.inspect { $0.machine.phase == .stopping } }
     stop.cancel()
     await stop.value
     #expect(lab.figures.closed == 1)
@@ -238,6 +238,35 @@ private struct Scanner {
       #expect(lab.figures.created == (ignoresCancellation ? 1 : 0))
       #expect(lab.figures.isConserved && lab.figures.closed == lab.figures.created)
       #expect(lab.figures.creationErrors == 0)
+    }
+  }
+
+  @Test func stoppingWaitsForTheRollbackThatIsUnderWayAndCloses() async throws {
+    let gate = Gate()
+    let lab = Lab(rollback: { _ in await gate.pass() })
+    try await lab.pool.withResource { _ in }
+    await until { gate.waiting == 1 }
+    let stop = Task { await lab.pool.stop(drainingFor: .zero) }
+    await until { lab.pool.core.inspect { $0.machine.phase == .stopping } }
+    gate.open()
+    await stop.value
+    #expect(
+      lab.story.all == ["created #1", "rollback 1", "evicted #1, stopped", "close 1", "closed #1"])
+    #expect(lab.figures.isConserved)
+  }
+
+  @Test func aPartThatIsAddedTooLateTraps() async {
+    await #expect(processExitsWith: .failure) {
+      let leaked = Box<ResourceParts?>(nil)
+      let pool = ResourcePool { parts in
+        leaked.value = parts
+        return 1
+      }
+      try await pool.withResource { _ in }
+      _ = try await leaked.value!.add("late") {
+        1
+      } close: { _ in
+      }
     }
   }
 

@@ -65,10 +65,11 @@ import Testing
     let held = try await lab.pool.held()
     down.value = true
     let task = Task { try await lab.pool.withResource { $0 } }
-    await until { lab.figures.creationErrors == 1 && lab.figures.creating == 0 }
+    // The end of the wait and the next attempt.
+    await until { lab.figures.creationErrors == 1 && lab.clock.scheduledCount == 2 }
     #expect(lab.figures.waiting == 1)
     lab.clock.advance(by: .seconds(1))
-    await until { lab.figures.creationErrors == 2 }
+    await until { lab.figures.creationErrors == 2 && lab.clock.scheduledCount == 2 }
     down.value = false
     lab.clock.advance(by: .seconds(1))
     #expect(try await task.value == 4)
@@ -83,7 +84,7 @@ import Testing
     let held = try await lab.pool.held()
     down.value = true
     let task = Task { try await lab.pool.lease(timeout: .seconds(5)).giveBack() }
-    await until { lab.figures.creationErrors == 1 && lab.figures.creating == 0 }
+    await until { lab.figures.creationErrors == 1 && lab.clock.scheduledCount == 2 }
     lab.clock.advance(by: .seconds(5))
     let error = await ResourcePoolingTests.failure { try await task.value } as? PoolTimeoutError
     #expect(error?.causes.first as? Down == Down(number: 2))
@@ -140,7 +141,7 @@ import Testing
   @Test func theRunKeepsTheMinimumReady() async throws {
     let lab = Lab(.init(minimum: 3, maximum: 5, idleLimit: nil, maximumAge: .seconds(60)))
     let run = Task { await lab.pool.run() }
-    await until { lab.figures.idle == 3 }
+    await until { lab.figures.idle == 3 && lab.clock.scheduledCount == 1 }
     lab.clock.advance(by: .seconds(60))
     await until { lab.figures.idle == 3 && lab.figures.closed == 3 }
     try await lab.pool.held().discard()
@@ -158,10 +159,16 @@ import Testing
       configure: { $0.creationBackoff = .constant(.seconds(1), jitter: .none) })
     let run = Task { await lab.pool.run() }
     for failures in 2...5 {
-      await until { lab.figures.creationErrors >= failures && lab.figures.creating == 0 }
+      await until {
+        lab.figures.creationErrors == failures && lab.figures.creating == 0
+          && lab.clock.scheduledCount == 1
+      }
       lab.clock.advance(by: .seconds(1))
     }
-    await until { lab.figures.creating == 0 }
+    await until {
+      lab.figures.creationErrors == 6 && lab.figures.creating == 0
+        && lab.clock.scheduledCount == 1
+    }
     down.value = false
     lab.clock.advance(by: .seconds(1))
     await until { lab.figures.idle == 2 }

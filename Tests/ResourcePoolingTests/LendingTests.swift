@@ -132,7 +132,7 @@ import Testing
     let lab = Lab(.init(minimum: 0, maximum: 1))
     let held = try await lab.pool.held()
     let waiting = Task { try await lab.pool.lease(timeout: .seconds(5)).giveBack() }
-    await until { lab.figures.waiting == 1 }
+    await until { lab.figures.waiting == 1 && lab.clock.scheduledCount == 1 }
     lab.clock.advance(by: .milliseconds(4_999))
     #expect(lab.figures.waiting == 1)
     lab.clock.advance(by: .milliseconds(1))

@@ -45,7 +45,7 @@ import Testing
     try await lab.pool.withResource { #expect($0 == 1) }
     try await lab.pool.withResource { #expect($0 == 2) }
     let task = Task { try await lab.pool.withResource { #expect($0 == 3) } }
-    await until { calls.value == 2 && lab.clock.scheduledCount >= 1 }
+    await until { calls.value == 2 }
     lab.clock.advance(by: .seconds(1))
     try await task.value
     #expect(lab.errors.all.first is Down)
@@ -259,6 +259,6 @@ import Testing
     }
     await lab.rest()
     #expect(lab.figures.closed == 50)
-    #expect(ends.first! > 500 && ends.last! <= 1000 && ends.count > 15, "\(ends)")
+    #expect(ends.first! >= 500 && ends.last! <= 1000 && ends.count > 15, "\(ends)")
   }
 }
