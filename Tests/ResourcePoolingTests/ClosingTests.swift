@@ -129,7 +129,7 @@ private struct Scanner {
     configuration.observer = { event in
       if let closer = event.closer { story.append("\(closer) failed: \(event.error!)") }
     }
-    let pool = ResourcePool(
+    let pool = ResourcePool<Int>(
       name: "scanners", configuration: configuration,
       closers: [
         ResourceCloser("page") { _ in
@@ -258,7 +258,7 @@ private struct Scanner {
   @Test func aPartThatIsAddedTooLateTraps() async {
     await #expect(processExitsWith: .failure) {
       let leaked = Box<ResourceParts?>(nil)
-      let pool = ResourcePool { parts in
+      let pool = ResourcePool<Int> { parts in
         leaked.value = parts
         return 1
       }
@@ -274,7 +274,7 @@ private struct Scanner {
   func rapidStartAndStop() async throws {
     let open = Box(0)
     for round in 0..<300 {
-      let pool = ResourcePool(name: "rapid", configuration: .init(minimum: 3, maximum: 5)) {
+      let pool = ResourcePool<Int>(name: "rapid", configuration: .init(minimum: 3, maximum: 5)) {
         open.update { $0 += 1 }
         await Task.yield()
         return round
@@ -296,7 +296,7 @@ private struct Scanner {
     var held: Held<Int>?
     do {
       let numbers = Box(0)
-      let pool = ResourcePool(name: "dropped") {
+      let pool = ResourcePool<Int>(name: "dropped") {
         numbers.update { numbers in
           numbers += 1
           return numbers

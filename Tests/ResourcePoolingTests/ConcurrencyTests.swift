@@ -54,7 +54,7 @@ private final class Ledger: Sendable {
     configuration.creationBackoff = .constant(.nanoseconds(1), jitter: .none)
     configuration.discardAfter = { $0 is CancellationError }
     configuration.observer = { [ledger] _ in _ = ledger.stillOpen }
-    let pool = ResourcePool(
+    let pool = ResourcePool<Int>(
       name: "storm", configuration: configuration,
       checkOnLend: kind & 1 == 0 ? nil : { _ in call() % 11 != 0 },
       checkOnReturn: kind & 1 == 0 ? nil : { _ in call() % 13 != 0 },
@@ -117,7 +117,7 @@ private final class Ledger: Sendable {
   /// The wait of one caller is cancelled after ever more steps of all others.
   @Test("P9: a wait that is cancelled at any point neither loses nor doubles a resource")
   func cancellationAtEveryPoint() async throws {
-    let pool = ResourcePool(
+    let pool = ResourcePool<Int>(
       name: "cancelled", configuration: .init(minimum: 0, maximum: 1), rollback: { _ in }
     ) {
       1
@@ -198,7 +198,7 @@ private final class Ledger: Sendable {
     let isDown = Box(true)
     var configuration = PoolConfiguration()
     configuration.creationBackoff = .none
-    pool.value = ResourcePool(name: "errors", configuration: configuration) {
+    pool.value = ResourcePool<Int>(name: "errors", configuration: configuration) {
       if isDown.value { throw Failure(pool) }
       return 1
     } close: { _ in

@@ -20,7 +20,6 @@ import Testing
     }
     try #require(experiment.finish() == nil, "seed \(seed)")
     #expect(experiment.created > 500, "seed \(seed)")
-    print("pool model run \(run): \(experiment.kinds.sorted { $0.key < $1.key })")
   }
 }
 

@@ -40,10 +40,10 @@ struct ReferencePool {
 
   private var live: Int { resources.count - count(.closing) }
 
-  private func index(_ number: Int) -> Int? { resources.firstIndex { $0.number == number } }
+  private func place(of number: Int) -> Int? { resources.firstIndex { $0.number == number } }
 
   private mutating func put(_ number: Int, _ state: State) {
-    resources[index(number)!].state = state
+    resources[place(of: number)!].state = state
   }
 
   private mutating func close(_ number: Int, _ reason: String) {
@@ -54,7 +54,7 @@ struct ReferencePool {
   private mutating func available(_ number: Int, mustCheck: Bool, _ now: Int64) {
     if line.isEmpty {
       // The last one in the list is the one that became idle last.
-      var resource = resources.remove(at: index(number)!)
+      var resource = resources.remove(at: place(of: number)!)
       resource.state = .idle
       resource.idleSince = now
       resources.append(resource)
@@ -119,7 +119,7 @@ struct ReferencePool {
   mutating func leave(_ waiter: Int) { line.removeAll { $0 == waiter } }
 
   mutating func takeBack(_ number: Int, _ use: PoolUse, _ now: Int64) {
-    guard let index = index(number), resources[index].state == .lent else { return }
+    guard let index = place(of: number), resources[index].state == .lent else { return }
     var fate: String?
     switch use {
     case .succeeded: resources[index].errorsInRow = 0
@@ -147,11 +147,11 @@ struct ReferencePool {
 
   private func reason(_ number: Int, _ now: Int64) -> String? {
     if isStopping { return "stopped" }
-    return now >= resources[index(number)!].expiresAt ? "age" : nil
+    return now >= resources[place(of: number)!].expiresAt ? "age" : nil
   }
 
   mutating func cleanedUp(_ number: Int, _ verdict: String?, _ now: Int64) {
-    if let fate = resources[index(number)!].fate ?? verdict ?? reason(number, now) {
+    if let fate = resources[place(of: number)!].fate ?? verdict ?? reason(number, now) {
       close(number, fate)
     } else {
       available(number, mustCheck: true, now)
@@ -171,8 +171,8 @@ struct ReferencePool {
   mutating func made(_ number: Int, idleLimit: Int64, expiresAt: Int64, _ now: Int64) {
     created += 1
     failures = 0
-    resources[index(number)!].idleLimit = idleLimit
-    resources[index(number)!].expiresAt = expiresAt
+    resources[place(of: number)!].idleLimit = idleLimit
+    resources[place(of: number)!].expiresAt = expiresAt
     if let reason = reason(number, now) {
       close(number, reason)
     } else {

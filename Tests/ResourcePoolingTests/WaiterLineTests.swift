@@ -4,7 +4,7 @@ import Testing
 @testable import ResourcePooling
 
 @Suite struct WaiterLineTests {
-  @Test(arguments: 0..<4) func agreesWithAnArray(seed: UInt64) {
+  @Test(arguments: UInt64(0)..<4) func agreesWithAnArray(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     var line = WaiterLine<Int>()
     var expected: [(ticket: WaiterLine<Int>.Ticket, number: Int)] = []
