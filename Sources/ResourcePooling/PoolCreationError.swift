@@ -4,6 +4,12 @@ public import ReliabilityCore
 ///
 /// Thrown to all who wait as soon as an attempt has failed and nothing else can come to them, and at once to everybody who
 /// asks before the pool tries again. `retry` waits as long as it says; classifiers and `error.underlying(as:)` see the cause.
+///
+///     do {
+///       try await pool.withResource { try await $0.render(page) }
+///     } catch let error as PoolCreationError {
+///       print("\(error.pool) is down: \(error.cause); next attempt in \(error.retryAfter)")
+///     }
 public struct PoolCreationError: ClassifiedError, ErrorWithCauses {
   /// The pool's name.
   public let pool: String

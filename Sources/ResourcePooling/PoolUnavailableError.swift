@@ -1,6 +1,12 @@
 public import ReliabilityCore
 
 /// The pool turned the caller away at once: it ends, or too many wait already.
+///
+///     do {
+///       try await pool.withResource { try await $0.render(page) }
+///     } catch let error as PoolUnavailableError where error.code == .stopped {
+///       return  // the program ends
+///     }
 public struct PoolUnavailableError: LocalRejection, Hashable {
   /// Why it turned the caller away.
   public struct Code: RawRepresentable, Hashable, Sendable {
