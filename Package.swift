@@ -19,6 +19,7 @@ let modules = [
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
   Module(name: "CircuitBreaker", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(name: "ResourcePooling", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -33,7 +34,8 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
+      "ReliabilityFoundation",
     ]),
 ]
 
@@ -93,6 +95,7 @@ let package = Package(
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
+      testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics", "TimeoutManager"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
