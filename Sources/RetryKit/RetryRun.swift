@@ -11,8 +11,14 @@ internal import ReliabilityCore
   private let values: RetrySettings.Values
   private var machine: RetryStateMachine
   private var attemptStarted: ContinuousClock.Instant?
+  let fileID: String
+  let line: UInt
 
-  init(_ settings: RetrySettings?, isIdempotent: Bool, started: Duration?) {
+  init(
+    _ settings: RetrySettings?, isIdempotent: Bool, started: Duration?, _ fileID: String,
+    _ line: UInt
+  ) {
+    (self.fileID, self.line) = (fileID, line)
     let started = started.map { ContinuousClock.Instant(sinceOrigin: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
@@ -38,6 +44,7 @@ internal import ReliabilityCore
     guard case .wait(let delay) = decide(failure, outcome, now: now, elapsed: elapsed) else {
       return false
     }
+    if CompositionMonitor.isObserved { lookForTraps(outcome, delay) }
     record(outcome, failure.category, elapsed: elapsed, delay: delay)
     tell(.retrying, outcome, category: failure.category, elapsed, delay: delay)
     do {
