@@ -10,7 +10,7 @@
 @main
 struct Program {
   static let benchmarks: [Benchmark] =
-    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
+    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all + HedgeBenchmarks.all
     + BreakerBenchmarks.all + LimiterBenchmarks.all + ErrorReportBenchmarks.all
     + StoreBenchmarks.all + LogBenchmarks.all + TransactionBenchmarks.all
     + LockBenchmarks.all + MetricsBenchmarks.all

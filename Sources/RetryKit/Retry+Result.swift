@@ -41,7 +41,9 @@ public nonisolated(nonsending) func retry<Result>(
     } catch {
       (outcome, last) = (.error(error), .failure(error))
     }
-    let current = run ?? RetryRun(
+    let current =
+      run
+      ?? RetryRun(
         policy.settings, isIdempotent: isIdempotent, started: started, fileID, line)
     run = current
     guard try await current.waitForNextAttempt(after: outcome) else { return try last.get() }

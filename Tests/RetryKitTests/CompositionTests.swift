@@ -51,7 +51,8 @@ import TimeoutManager
     #expect(events.map(\.kind) == [.limitLongerThanOuter, .limitLongerThanOuter])
   }
 
-  @Test("A limit that only exceeds what is left of the outer one is how last attempts are: no event")
+  @Test(
+    "A limit that only exceeds what is left of the outer one is how last attempts are: no event")
   func lastAttempt() async {
     let clock = ManualClock()
     let events = await events {
@@ -142,7 +143,9 @@ import TimeoutManager
     #expect(nested.map(\.kind) == [.retryInsideRetry])
     #expect(nested.first?.line == line)
     let hedged = await events {
-      try await hedge(HedgePolicy(delay: .afterFailure)) { try await retry(policy) { throw Flaky() } }
+      try await hedge(HedgePolicy(delay: .afterFailure)) {
+        try await retry(policy) { throw Flaky() }
+      }
     }
     #expect(hedged.map(\.kind) == [.retryInsideRetry])
   }

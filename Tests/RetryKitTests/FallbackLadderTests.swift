@@ -272,7 +272,9 @@ let timedOut = TimeoutError(limit: .seconds(1), elapsed: .seconds(1))
   }
 
   @MainActor
-  @Test("Works on the main actor with captures that are not Sendable, and hands over what can't be copied")
+  @Test(
+    "Works on the main actor with captures that are not Sendable, and hands over what can't be copied"
+  )
   func isolation() async throws {
     let scratch = Scratch()
     let outcome = try await ladder().run { attempt in

@@ -150,7 +150,8 @@ import Testing
 }
 
 @Suite struct HedgeDurationsTests {
-  @Test("The delay is the quantile of past first attempts, and the given one until enough are known")
+  @Test(
+    "The delay is the quantile of past first attempts, and the given one until enough are known")
   func learns() {
     let clock = ManualClock()
     let durations = HedgeDurations(minimumSamples: 10, clock: clock)
@@ -163,7 +164,8 @@ import Testing
     #expect(abs(slowest / .milliseconds(100) - 1) < 0.01)
   }
 
-  @Test("What is older than the window does not count, and short calls do not make everything hedged")
+  @Test(
+    "What is older than the window does not count, and short calls do not make everything hedged")
   func windowAndFloor() {
     let clock = ManualClock()
     let durations = HedgeDurations(

@@ -70,7 +70,8 @@ import Testing
         with += 1
       }
     }
-    print("memory-related failures of \(calls) videos: \(without) without a ladder, \(with) with it")
+    print(
+      "memory-related failures of \(calls) videos: \(without) without a ladder, \(with) with it")
     #expect(without > 500)
     #expect(Double(with) <= 0.1 * Double(without))
   }
