@@ -113,12 +113,22 @@ public final class FallbackLadder<Rung: Sendable>: MetricsSource {
     while let index = descent.next(availableMemory: availableMemory) {
       let step = steps[index]
       let timeout = timeout.map { $0.saturatingMultiply(by: step.timeoutMultiplier) }
+      func attempt(_ number: Int) -> Attempt {
+        Attempt(
+          rung: step.rung, name: step.name, index: index, number: number, timeout: timeout,
+          memoryLimit: step.memoryLimit)
+      }
       do {
-        let value = try await retry(step.retry, fileID: fileID, line: line) { number in
-          try await body(
-            Attempt(
-              rung: step.rung, name: step.name, index: index, number: number, timeout: timeout,
-              memoryLimit: step.memoryLimit))
+        let value: Value
+        let started = startRetry(step.retry.settings)
+        do {
+          value = try await body(attempt(1))
+        } catch {
+          value = try await retryAgain(
+            step.retry.settings, true, started, after: error, fileID, line, method: step.name
+          ) { number in
+            try await body(attempt(number))
+          }
         }
         noteServed(index, key, descent)
         return LadderOutcome(
@@ -163,12 +173,6 @@ extension FallbackLadder {
     }
     let isOver = Deadline.current.map { !$0.allows(.zero, from: clock.now) } ?? false
     descent.failed(index, error, classification, timeIsUp: isOver)
-    if AttemptJournal.isActive {
-      AttemptJournal.record(
-        AttemptRecord(
-          number: descent.failures, failure: error, category: classification.category, elapsed: nil,
-          method: steps[index].name))
-    }
     guard let next = descent.upcoming else { return }
     steppedDown[index].increment()
     tell(.steppedDown(classification.category), index, next: next)

@@ -124,8 +124,9 @@ extension HedgeDriver {
   /// Ends what still runs, and says how everything ended.
   private nonisolated(nonsending) mutating func finish(abandonsLosers: Bool) async -> any Error {
     let decided = now
-    // Whoever claims from now on is too late when nobody waits for it.
-    if abandonsLosers, !call.claim() {
+    // A result that comes from now on is too late: it is that of an attempt which is about to be cancelled, and may hold what
+    // the cancellation destroys. Only a caller that gave up gets what there is, unless it does not even wait.
+    if abandonsLosers || !call.callerIsCancelled, !call.claim() {
       // Somebody has won, and may be between the claim and the word.
       while call.winner == nil {
         if case .failed(let failure) = await call.nextNews() { noteLate(failure) }

@@ -90,10 +90,10 @@ func startRetry(_ settings: RetrySettings?) -> Duration? {
 @inline(never) @usableFromInline
 nonisolated(nonsending) func retryAgain<Result: ~Copyable>(
   _ settings: RetrySettings?, _ isIdempotent: Bool, _ started: Duration?,
-  after firstError: any Error, _ fileID: String, _ line: UInt,
+  after firstError: any Error, _ fileID: String, _ line: UInt, method: String? = nil,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
-  let run = RetryRun(settings, isIdempotent: isIdempotent, started: started, fileID, line)
+  let run = RetryRun(settings, isIdempotent: isIdempotent, started: started, fileID, line, method)
   var error = firstError
   while try await run.waitForNextAttempt(after: .error(error)) {
     do {

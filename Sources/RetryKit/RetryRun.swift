@@ -13,12 +13,14 @@ internal import ReliabilityCore
   private var attemptStarted: ContinuousClock.Instant?
   let fileID: String
   let line: UInt
+  /// How it is tried, for the error context.
+  private let method: String?
 
   init(
     _ settings: RetrySettings?, isIdempotent: Bool, started: Duration?, _ fileID: String,
-    _ line: UInt
+    _ line: UInt, _ method: String? = nil
   ) {
-    (self.fileID, self.line) = (fileID, line)
+    (self.fileID, self.line, self.method) = (fileID, line, method)
     let started = started.map { ContinuousClock.Instant(sinceOrigin: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
@@ -100,11 +102,11 @@ internal import ReliabilityCore
       case .error(let error):
         AttemptRecord(
           number: attempt, failure: error, category: category ?? .unknown,
-          elapsed: elapsed, delay: delay)
+          elapsed: elapsed, delay: delay, method: method)
       case .refusedResult:
         AttemptRecord(
           number: attempt, error: "the result was refused", category: .unknown, at: .now,
-          elapsed: elapsed, delay: delay)
+          elapsed: elapsed, delay: delay, method: method)
       }
     AttemptJournal.record(record)
   }

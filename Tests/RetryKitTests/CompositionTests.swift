@@ -160,7 +160,7 @@ import TimeoutManager
         throw Flaky()
       }
       try? await retry(policy) { throw Flaky() }
-      try await retry(policy, while: { $0 < 3 }) { $0 }
+      _ = try await retry(policy, while: { $0 < 3 }) { $0 }
     }
     #expect(events.isEmpty)
   }
@@ -187,6 +187,7 @@ import TimeoutManager
   func reentrantObserver() async {
     let log = Log<CompositionEvent.Kind>()
     CompositionMonitor.shared.observer = { event in
+      guard event.fileID == #fileID else { return }
       log.append(event.kind)
       _ = CompositionMonitor.shared.samples()
       CompositionMonitor.shared.observer = nil

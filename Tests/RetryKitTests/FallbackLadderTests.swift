@@ -127,7 +127,7 @@ let timedOut = TimeoutError(limit: .seconds(1), elapsed: .seconds(1))
   @Test("A context around the error changes nothing about what it is")
   func throughContext() async throws {
     let outcome = try await ladder().run { attempt in
-      try await withErrorContext("transcode") {
+      try withErrorContext("transcode") {
         if attempt.rung == .p720 { throw OutOfMemory() }
         return attempt.name
       }
@@ -251,7 +251,7 @@ let timedOut = TimeoutError(limit: .seconds(1), elapsed: .seconds(1))
         }
       }
     }
-    #expect((error as? ContextualError)?.attempts.map(\.method) == ["720p"])
+    #expect((error as? ContextualError)?.attempts.map(\.method) == ["720p", "480p"])
   }
 
   @Test("Counts by rung; counters never fall")

@@ -31,7 +31,7 @@ import Testing
     }
     await stage.gate(1).arrival()
     task.cancel()
-    await stage.gate(1).cancelledBy(stage)
+    await stage.moment("1 saw its cancellation").arrival()
     stage.gate(1).open()
     #expect(try await task.value == 1)
   }
@@ -72,7 +72,7 @@ import Testing
     let closed = Log<Int>()
     async let connection = hedge(abandoningLosers: stage.policy()) { attempt in
       _ = try await stage.attempt(attempt, listens: false)
-      return Connection(number: attempt, closed: closed)
+      return Connection(number: attempt, closed: closed, onClose: stage.moment("closed"))
     }
     await stage.gate(1).arrival()
     await stage.clock.advanceToNext()
@@ -83,7 +83,7 @@ import Testing
     #expect(stage.cancelled.all == [1])
     #expect(stage.ended.all == [2], "the first attempt is still running")
     stage.gate(1).open()
-    while closed.count == 0 { await Task.yield() }
+    await stage.moment("closed").arrival()
     #expect(closed.all == [1])
     withExtendedLifetime(kept) {}
   }
@@ -114,7 +114,10 @@ import Testing
     policy.observer = { event in
       guard event.kind == .failed else { return }
       cancelMyself()
-      Task { nested.append(try await hedge(inner) { _ in 5 }) }
+      Task {
+        nested.append(try await hedge(inner) { _ in 5 })
+        stage.moment("nested").arrived()
+      }
     }
     let task = Task { [policy] in
       try await hedge(policy) { attempt in
@@ -123,7 +126,7 @@ import Testing
       }
     }
     #expect(try await task.value, "the second attempt began in a cancelled caller")
-    while nested.count == 0 { await Task.yield() }
+    await stage.moment("nested").arrival()
     #expect(nested.all == [5])
   }
 

@@ -13,21 +13,27 @@ final class Stage: Sendable {
   let ended = Log<Int>()
   let cancelled = Log<Int>()
   let events = Log<HedgeEvent>()
-  private let gates = Lock<[Int: Gate]>([:])
+  private let gates = Lock<[String: Gate]>([:])
 
   func policy(
     _ delay: HedgeDelay = .fixed(.seconds(1)), maxAttempts: Int = 2, budget: RetryBudget? = nil
   ) -> HedgePolicy {
     var policy = HedgePolicy(delay: delay, maxAttempts: maxAttempts, budget: budget)
     policy.clock = clock
-    policy.observer = { self.events.append($0) }
+    policy.observer = { event in
+      self.events.append(event)
+      self.moment("\(event.attempt) \(event.kind)").arrived()
+    }
     return policy
   }
 
-  func gate(_ attempt: Int) -> Gate {
+  func gate(_ attempt: Int) -> Gate { moment("\(attempt)") }
+
+  /// A gate with a name of its own: that an event was told, that an attempt saw its cancellation.
+  func moment(_ name: String) -> Gate {
     gates.withLock { gates in
-      let gate = gates[attempt] ?? Gate()
-      gates[attempt] = gate
+      let gate = gates[name] ?? Gate()
+      gates[name] = gate
       return gate
     }
   }
@@ -41,6 +47,7 @@ final class Stage: Sendable {
       try await gate(attempt).wait()
     } onCancel: {
       cancelled.append(attempt)
+      moment("\(attempt) saw its cancellation").arrived()
       if listens { gate(attempt).open(CancellationError()) }
     }
     return attempt
@@ -177,7 +184,7 @@ struct TurnedAway: LocalRejection, Equatable {
     await stage.clock.advanceToNext()
     await stage.gate(2).arrival()
     stage.gate(1).open()
-    await stage.gate(2).cancelledBy(stage)
+    await stage.moment("2 saw its cancellation").arrival()
     stage.gate(2).open()
     let kept = try await connection
     #expect(kept.number == 1)
@@ -213,6 +220,22 @@ struct TurnedAway: LocalRejection, Equatable {
     #expect(stage.clock.scheduledCount == 0)
   }
 
+  @Test("P39: after a failure for all, a result of an attempt that was cancelled is not returned")
+  func lateResultAfterFailure() async {
+    let stage = Stage()
+    async let error = failure {
+      try await hedge(stage.policy()) { try await stage.attempt($0, listens: false) }
+    }
+    await stage.gate(1).arrival()
+    await stage.clock.advanceToNext()
+    await stage.gate(2).arrival()
+    stage.gate(2).open(ValidationError("no such page"))
+    await stage.moment("1 saw its cancellation").arrival()
+    stage.gate(1).open()
+    #expect(await error is ValidationError)
+    #expect(stage.ended.all.sorted() == [1, 2])
+  }
+
   @Test("A failure that is the answer to all ends the call and cuts the others off")
   func fatalFailure() async {
     let stage = Stage()
@@ -237,7 +260,7 @@ struct TurnedAway: LocalRejection, Equatable {
     await stage.clock.advanceToNext()
     await stage.gate(2).arrival()
     stage.gate(2).open(HTTPStatusError(503, retryAfter: .seconds(9)))
-    while !stage.kinds.contains("2 stopped(pushback)") { await Task.yield() }
+    await stage.moment("2 stopped(pushback)").arrival()
     stage.clock.advance(by: .seconds(60))
     stage.gate(1).open()
     #expect(try await result == 1)
@@ -269,7 +292,7 @@ struct TurnedAway: LocalRejection, Equatable {
     while budget.withdraw() {}
     stage.clock.advance(by: .seconds(1))
     // Time has paid in about two thirds of a token.
-    while !stage.kinds.contains("1 stopped(budgetExhausted)") { await Task.yield() }
+    await stage.moment("1 stopped(budgetExhausted)").arrival()
     stage.gate(1).open()
     #expect(try await result == 1)
     #expect(stage.started.all == [1])
@@ -322,7 +345,7 @@ struct TurnedAway: LocalRejection, Equatable {
       }
     }
     await stage.gate(1).arrival()
-    while !stage.kinds.contains("1 stopped(deadline)") { await Task.yield() }
+    await stage.moment("1 stopped(deadline)").arrival()
     #expect(stage.clock.scheduledCount == 1, "the limit alone")
     stage.clock.advance(by: .seconds(5))
     #expect(await error is TimeoutError)
@@ -365,10 +388,7 @@ struct TurnedAway: LocalRejection, Equatable {
     let stage = Stage()
     let policy = stage.policy(.fixed(.zero))
     let result = try await hedge(policy) { attempt in
-      if attempt == 2 {
-        stage.gate(1).open()
-        try await stage.gate(2).wait()
-      }
+      if attempt == 2 { stage.gate(1).open() }
       return try await stage.attempt(attempt)
     }
     MainActor.assertIsolated()
@@ -380,17 +400,14 @@ struct TurnedAway: LocalRejection, Equatable {
 final class Connection: Sendable {
   let number: Int
   private let closed: Log<Int>
+  private let onClose: Gate?
 
-  init(number: Int, closed: Log<Int>) {
-    (self.number, self.closed) = (number, closed)
+  init(number: Int, closed: Log<Int>, onClose: Gate? = nil) {
+    (self.number, self.closed, self.onClose) = (number, closed, onClose)
   }
 
-  deinit { closed.append(number) }
-}
-
-extension Gate {
-  /// Suspends until the attempts at the stage have seen a cancellation.
-  func cancelledBy(_ stage: Stage) async {
-    while stage.cancelled.count == 0 { await Task.yield() }
+  deinit {
+    closed.append(number)
+    onClose?.arrived()
   }
 }
