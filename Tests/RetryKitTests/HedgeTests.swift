@@ -364,6 +364,26 @@ struct TurnedAway: LocalRejection, Equatable {
     #expect(attempts.map(\.method) == [nil, "hedge"])
   }
 
+  @Test("The metrics count starts by cause, ends by outcome, wins of hedges and stops")
+  func metrics() async throws {
+    let metrics = HedgeMetrics(name: "search")
+    var policy = HedgePolicy(delay: .afterFailure)
+    policy.observer = metrics.observe
+    _ = try await hedge(policy) { _ in }
+    _ = try await hedge(policy) { attempt in if attempt == 1 { throw Flaky() } }
+    _ = await failure { try await hedge(policy) { throw TurnedAway() } }
+    let figures = Dictionary(
+      uniqueKeysWithValues: metrics.samples().map { sample in
+        ("\(sample.name) \(sample.labels.map(\.value).joined(separator: " "))", sample.value)
+      })
+    #expect(figures["hedge_attempts_started_total search first"] == 3)
+    #expect(figures["hedge_attempts_started_total search failure"] == 1)
+    #expect(figures["hedge_attempts_ended_total search won"] == 2)
+    #expect(figures["hedge_attempts_ended_total search failed"] == 2)
+    #expect(figures["hedge_wins_total search"] == 1)
+    #expect(figures["hedge_stops_total search rejected"] == 1)
+  }
+
   @Test("Bad configuration is refused with field and rule")
   func configuration() {
     var policy = HedgePolicy()
