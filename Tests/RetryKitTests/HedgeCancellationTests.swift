@@ -1,7 +1,6 @@
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
-import Synchronization
 import Testing
 
 @Suite struct HedgeCancellationTests {
