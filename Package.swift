@@ -91,7 +91,7 @@ let package = Package(
       testTarget("ErrorContext"),
       testTarget("ReliabilityMetrics"),
       testTarget("TimeoutManager"),
-      testTarget("RetryKit", alsoUsing: ["TimeoutManager"]),
+      testTarget("RetryKit", alsoUsing: ["TimeoutManager", "CircuitBreaker", "RateLimiting"]),
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),

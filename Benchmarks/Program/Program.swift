@@ -9,12 +9,21 @@
 /// `benchmarks [--filter REGEX] [--json] [--list]`: how fast the package is, as ratios to yardsticks of the same run.
 @main
 struct Program {
-  static let benchmarks: [Benchmark] =
-    YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
-    + BreakerBenchmarks.all + LimiterBenchmarks.all + PoolBenchmarks.all
-    + ErrorReportBenchmarks.all
-    + StoreBenchmarks.all + LogBenchmarks.all + TransactionBenchmarks.all
-    + LockBenchmarks.all + MetricsBenchmarks.all
+  static let benchmarks: [Benchmark] = [
+    YardstickBenchmarks.all,
+    TimeoutBenchmarks.all,
+    RetryBenchmarks.all,
+    HedgeBenchmarks.all,
+    BreakerBenchmarks.all,
+    LimiterBenchmarks.all,
+    PoolBenchmarks.all,
+    ErrorReportBenchmarks.all,
+    StoreBenchmarks.all,
+    LogBenchmarks.all,
+    TransactionBenchmarks.all,
+    LockBenchmarks.all,
+    MetricsBenchmarks.all,
+  ].flatMap(\.self)
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

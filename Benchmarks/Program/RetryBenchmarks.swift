@@ -39,7 +39,7 @@ enum RetryBenchmarks {
     },
   ]
 
-  private static let bareAwait: (name: String, batch: Batch) = (
+  static let bareAwait: (name: String, batch: Batch) = (
     "bare-await",
     { iterations in
       for _ in 0..<iterations { keep(try await succeed()) }

@@ -32,6 +32,21 @@ public struct Deadline: Hashable, Sendable, Comparable {
     return scope.end
   }
 
+  /// The end of a limit, or that of the current deadline when it comes earlier; all as time since the origin.
+  ///
+  /// - Parameters:
+  ///   - end: When the limit would pass.
+  ///   - start: When it begins.
+  ///   - fileID: Where the limit is set, for the ``CompositionMonitor``.
+  ///   - line: Where the limit is set.
+  package static func earliest(
+    _ end: Duration, from start: Duration, _ fileID: String, _ line: UInt
+  ) -> Duration {
+    guard let scope, scope.end < end else { return end }
+    if CompositionMonitor.isObserved { scope.compare(with: end - start, fileID, line) }
+    return scope.end
+  }
+
   /// Whether this deadline comes before the other.
   public static func < (lhs: Deadline, rhs: Deadline) -> Bool { lhs.instant < rhs.instant }
 
@@ -62,16 +77,26 @@ open class DeadlineScope: Alarm, @unchecked Sendable {
   /// When its time is up, as time since the origin of instants.
   package final let end: Duration
 
+  /// The limit that was asked for, which an outer one may have cut short; five hundred years when nobody knows.
+  package final let limit: Duration
+
   /// When the time is up.
   public final var instant: ContinuousClock.Instant { .init(sinceOrigin: end) }
 
   /// Makes a scope that ends at an instant.
   public convenience init(until instant: ContinuousClock.Instant) {
-    self.init(start: .zero, end: instant.sinceOrigin)
+    self.init(start: .zero, end: instant.sinceOrigin, limit: .farAway)
   }
 
-  package init(start: Duration, end: Duration) {
-    (self.start, self.end) = (start, end)
+  package init(start: Duration, end: Duration, limit: Duration) {
+    (self.start, self.end, self.limit) = (start, end, limit)
     super.init()
+  }
+
+  /// Tells the monitor when a limit inside this one is longer than the whole of it.
+  @inline(never) fileprivate func compare(with inner: Duration, _ fileID: String, _ line: UInt) {
+    guard inner > limit else { return }
+    CompositionMonitor.shared.tell(
+      CompositionEvent(.limitLongerThanOuter, at: fileID, line, inner: inner, outer: limit))
   }
 }

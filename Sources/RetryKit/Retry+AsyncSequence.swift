@@ -1,7 +1,7 @@
 /// Says that retrying what makes an asynchronous sequence does not retry what reads it.
 ///
 /// Put the loop that reads the sequence into the body. Where opening the sequence is what may fail, say so with
-/// `retryOpening(_:idempotent:_:)`.
+/// `retryOpening(_:idempotent:fileID:line:_:)`.
 @available(
   *, deprecated,
   message:
@@ -10,9 +10,10 @@
 @inlinable
 public nonisolated(nonsending) func retry<Result: AsyncSequence>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
-  try await retryOpening(policy, idempotent: isIdempotent, body)
+  try await retryOpening(policy, idempotent: isIdempotent, fileID: fileID, line: line, body)
 }
 
 /// Says that retrying what makes an asynchronous sequence does not retry what reads it.
@@ -26,9 +27,10 @@ public nonisolated(nonsending) func retry<Result: AsyncSequence>(
 @inlinable
 public nonisolated(nonsending) func retry<Result: AsyncSequence>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
-  try await retryOpening(policy, idempotent: isIdempotent, body)
+  try await retryOpening(policy, idempotent: isIdempotent, fileID: fileID, line: line, body)
 }
 
 /// Opens an asynchronous sequence, and again as long as opening it fails and the policy says that another try makes
@@ -42,15 +44,20 @@ public nonisolated(nonsending) func retry<Result: AsyncSequence>(
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: Opens the sequence. Runs where the caller runs.
 /// - Returns: The sequence, whose elements are read without any retry.
 /// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
 @inlinable
 public nonisolated(nonsending) func retryOpening<Result: AsyncSequence>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
-  try await retryOpening(policy, idempotent: isIdempotent) { _ in try await body() }
+  try await retryOpening(policy, idempotent: isIdempotent, fileID: fileID, line: line) { _ in
+    try await body()
+  }
 }
 
 /// Opens an asynchronous sequence, and again as long as opening it fails and the policy says that another try makes
@@ -61,18 +68,22 @@ public nonisolated(nonsending) func retryOpening<Result: AsyncSequence>(
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: Opens the sequence. Runs where the caller runs; its argument is the attempt's number.
 /// - Returns: The sequence, whose elements are read without any retry.
 /// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
 @inlinable
 public nonisolated(nonsending) func retryOpening<Result: AsyncSequence>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
   let started = startRetry(policy.settings)
   do {
     return try await body(1)
   } catch {
-    return try await retryAgain(policy.settings, isIdempotent, started, after: error, body)
+    return try await retryAgain(
+      policy.settings, isIdempotent, started, after: error, fileID, line, body)
   }
 }

@@ -11,12 +11,14 @@
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
 ///   - isRefused: Whether a result asks for another attempt.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The operation. Runs where the caller runs; its argument is the attempt's number, from 1.
 /// - Returns: The first result that is not refused, or the last one.
 /// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
 public nonisolated(nonsending) func retry<Result>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
-  while isRefused: (Result) -> Bool,
+  while isRefused: (Result) -> Bool, fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
   let started = startRetry(policy.settings)
@@ -25,7 +27,12 @@ public nonisolated(nonsending) func retry<Result>(
     let outcome: RetryRun.Outcome
     var last: Swift.Result<Result, any Error>
     do {
-      let result = try await body(run?.attempt ?? 1)
+      let result =
+        if let run {
+          try await repeating { try await body(run.attempt) }
+        } else {
+          try await body(1)
+        }
       if !isRefused(result) {
         run?.succeeded()
         return result
@@ -34,7 +41,10 @@ public nonisolated(nonsending) func retry<Result>(
     } catch {
       (outcome, last) = (.error(error), .failure(error))
     }
-    let current = run ?? RetryRun(policy.settings, isIdempotent: isIdempotent, started: started)
+    let current =
+      run
+      ?? RetryRun(
+        policy.settings, isIdempotent: isIdempotent, started: started, fileID, line)
     run = current
     guard try await current.waitForNextAttempt(after: outcome) else { return try last.get() }
   }
@@ -48,13 +58,19 @@ public nonisolated(nonsending) func retry<Result>(
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
 ///   - isRefused: Whether a result asks for another attempt.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The operation. Runs where the caller runs.
 /// - Returns: The first result that is not refused, or the last one.
 /// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
 public nonisolated(nonsending) func retry<Result>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
-  while isRefused: (Result) -> Bool,
+  while isRefused: (Result) -> Bool, fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
-  try await retry(policy, idempotent: isIdempotent, while: isRefused) { _ in try await body() }
+  try await retry(
+    policy, idempotent: isIdempotent, while: isRefused, fileID: fileID, line: line
+  ) { _ in
+    try await body()
+  }
 }

@@ -18,25 +18,29 @@
 ///
 /// **The body runs more than once**, so everything it consumes must be made inside it: a request body that is read from
 /// a stream is empty the second time. For an asynchronous sequence put the loop that reads it into the body: making the
-/// sequence succeeds at once, its failures come later, when `retry` has long returned. The compiler warns; `retryOpening(_:idempotent:_:)` is for opening alone.
+/// sequence succeeds at once, its failures come later, when `retry` has long returned. The compiler warns; `retryOpening(_:idempotent:fileID:line:_:)` is for opening alone.
 ///
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once; pass
 ///     `request.isIdempotent` or the like where it depends.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The operation. Runs where the caller runs; its argument is the attempt's number, from 1.
 /// - Returns: The first result.
 /// - Throws: The last error of the body, or `CancellationError` as said above.
 @inlinable
 public nonisolated(nonsending) func retry<Result: ~Copyable>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
   let started = startRetry(policy.settings)
   do {
     return try await body(1)
   } catch {
-    return try await retryAgain(policy.settings, isIdempotent, started, after: error, body)
+    return try await retryAgain(
+      policy.settings, isIdempotent, started, after: error, fileID, line, body)
   }
 }
 
@@ -49,19 +53,24 @@ public nonisolated(nonsending) func retry<Result: ~Copyable>(
 /// - Parameters:
 ///   - policy: What to retry, how often, how long to wait.
 ///   - isIdempotent: Whether the operation may be repeated. With `false` the body runs once.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The operation. Runs where the caller runs.
 /// - Returns: The first result.
 /// - Throws: The last error of the body, or `CancellationError` when the task is cancelled during a wait.
 @inlinable
 public nonisolated(nonsending) func retry<Result: ~Copyable>(
   _ policy: RetryPolicy = .default, idempotent isIdempotent: Bool = true,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
   let started = startRetry(policy.settings)
   do {
     return try await body()
   } catch {
-    return try await retryAgain(policy.settings, isIdempotent, started, after: error) { _ in
+    return try await retryAgain(
+      policy.settings, isIdempotent, started, after: error, fileID, line
+    ) { _ in
       try await body()
     }
   }
@@ -81,14 +90,14 @@ func startRetry(_ settings: RetrySettings?) -> Duration? {
 @inline(never) @usableFromInline
 nonisolated(nonsending) func retryAgain<Result: ~Copyable>(
   _ settings: RetrySettings?, _ isIdempotent: Bool, _ started: Duration?,
-  after firstError: any Error,
+  after firstError: any Error, _ fileID: String, _ line: UInt, method: String? = nil,
   _ body: nonisolated(nonsending) (_ attempt: Int) async throws -> Result
 ) async throws -> Result {
-  let run = RetryRun(settings, isIdempotent: isIdempotent, started: started)
+  let run = RetryRun(settings, isIdempotent: isIdempotent, started: started, fileID, line, method)
   var error = firstError
   while try await run.waitForNextAttempt(after: .error(error)) {
     do {
-      let result = try await body(run.attempt)
+      let result = try await repeating { try await body(run.attempt) }
       run.succeeded()
       return result
     } catch let next {

@@ -11,8 +11,16 @@ internal import ReliabilityCore
   private let values: RetrySettings.Values
   private var machine: RetryStateMachine
   private var attemptStarted: ContinuousClock.Instant?
+  let fileID: String
+  let line: UInt
+  /// How it is tried, for the error context.
+  private let method: String?
 
-  init(_ settings: RetrySettings?, isIdempotent: Bool, started: Duration?) {
+  init(
+    _ settings: RetrySettings?, isIdempotent: Bool, started: Duration?, _ fileID: String,
+    _ line: UInt, _ method: String? = nil
+  ) {
+    (self.fileID, self.line, self.method) = (fileID, line, method)
     let started = started.map { ContinuousClock.Instant(sinceOrigin: $0) }
     values = settings.orDefault.values
     machine = RetryStateMachine(values, isIdempotent: isIdempotent, started: started)
@@ -38,6 +46,7 @@ internal import ReliabilityCore
     guard case .wait(let delay) = decide(failure, outcome, now: now, elapsed: elapsed) else {
       return false
     }
+    if CompositionMonitor.isObserved { lookForTraps(outcome, delay) }
     record(outcome, failure.category, elapsed: elapsed, delay: delay)
     tell(.retrying, outcome, category: failure.category, elapsed, delay: delay)
     do {
@@ -93,11 +102,11 @@ internal import ReliabilityCore
       case .error(let error):
         AttemptRecord(
           number: attempt, failure: error, category: category ?? .unknown,
-          elapsed: elapsed, delay: delay)
+          elapsed: elapsed, delay: delay, method: method)
       case .refusedResult:
         AttemptRecord(
           number: attempt, error: "the result was refused", category: .unknown, at: .now,
-          elapsed: elapsed, delay: delay)
+          elapsed: elapsed, delay: delay, method: method)
       }
     AttemptJournal.record(record)
   }

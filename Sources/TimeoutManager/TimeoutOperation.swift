@@ -39,33 +39,35 @@ internal import Synchronization
   /// - Throws: ``TimeoutError`` when no time is left, `CancellationError` when the caller is cancelled besides.
   @usableFromInline
   static func scheduled(
-    limit: Duration, _ kind: TimeoutError.Kind, _ clock: any TimeSource
+    limit: Duration, _ kind: TimeoutError.Kind, _ clock: any TimeSource, _ fileID: String,
+    _ line: UInt
   ) throws -> TimeoutOperation {
     let start = clock.now.sinceOrigin
     return try scheduled(
-      from: start, until: start + max(.zero, min(limit, .farAway)), kind, clock)
+      from: start, until: start + max(.zero, min(limit, .farAway)), kind, clock, fileID, line)
   }
 
   @usableFromInline
   static func scheduled(
-    until deadline: Deadline, _ kind: TimeoutError.Kind, _ clock: any TimeSource
+    until deadline: Deadline, _ kind: TimeoutError.Kind, _ clock: any TimeSource,
+    _ fileID: String, _ line: UInt
   ) throws -> TimeoutOperation {
     try scheduled(
-      from: clock.now.sinceOrigin, until: deadline.instant.sinceOrigin, kind, clock)
+      from: clock.now.sinceOrigin, until: deadline.instant.sinceOrigin, kind, clock, fileID, line)
   }
 
   private static func scheduled(
     from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind,
-    _ clock: any TimeSource
+    _ clock: any TimeSource, _ fileID: String, _ line: UInt
   ) throws -> TimeoutOperation {
-    let end = Deadline.earliest(wanted)
+    let end = Deadline.earliest(wanted, from: start, fileID, line)
     guard end > start else {
       // The caller's cancellation came first, or an outer limit did, which then reports itself.
       try Task.checkCancellation()
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }
-    let operation = TimeoutOperation(start: start, end: end)
+    let operation = TimeoutOperation(start: start, end: end, limit: wanted - start)
     clock.schedule(operation, at: operation.instant)
     return operation
   }

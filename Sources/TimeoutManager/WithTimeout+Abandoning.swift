@@ -15,6 +15,8 @@
 ///   - limit: How long to wait. Zero or less throws at once and never runs the body.
 ///   - kind: Which limit this is, for the error.
 ///   - clock: The source of time.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The work.
 /// - Returns: What the body returns.
 /// - Throws: What the body throws, ``TimeoutError`` at the limit, `CancellationError` when the caller is cancelled.
@@ -22,17 +24,19 @@ public nonisolated(nonsending) func withTimeout<Value: Sendable>(
   abandoningAfter limit: Duration,
   kind: TimeoutError.Kind = .total,
   clock: any TimeSource = ContinuousClock(),
+  fileID: String = #fileID, line: UInt = #line,
   _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
   let start = clock.now
   let begin = start.sinceOrigin
-  let end = Deadline.earliest(begin + max(.zero, min(limit, .farAway)))
+  let wanted = begin + max(.zero, min(limit, .farAway))
+  let end = Deadline.earliest(wanted, from: begin, fileID, line)
   guard end > begin else {
     try Task.checkCancellation()
     TimeoutStatistics.shared.recordExpiry()
     throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
   }
-  let call = AbandonableCall<Value>(start: begin, end: end) {
+  let call = AbandonableCall<Value>(start: begin, end: end, limit: wanted - begin) {
     TimeoutError(kind: kind, limit: end - begin, elapsed: start.duration(to: clock.now))
   }
   let work = Deadline.$scope.withValue(call) {
@@ -86,10 +90,11 @@ private final class AbandonableCall<Value: Sendable>: DeadlineScope, @unchecked 
   private let timeoutError: @Sendable () -> TimeoutError
 
   init(
-    start: Duration, end: Duration, timeoutError: @escaping @Sendable () -> TimeoutError
+    start: Duration, end: Duration, limit: Duration,
+    timeoutError: @escaping @Sendable () -> TimeoutError
   ) {
     self.timeoutError = timeoutError
-    super.init(start: start, end: end)
+    super.init(start: start, end: end, limit: limit)
   }
 
   func begin(_ work: Task<Void, Never>) {

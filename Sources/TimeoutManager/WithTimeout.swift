@@ -1,3 +1,5 @@
+public import ReliabilityCore
+
 /// Runs work under a limit of time: when the limit passes, the work is cancelled and its end awaited.
 ///
 ///     let page = try await withTimeout(.seconds(10)) {
@@ -22,7 +24,7 @@
 ///
 /// Cancelling is cooperative: a body that ignores it is awaited all the same, so that nothing it borrowed is used after
 /// the caller goes on, and ``TimeoutError/elapsed`` tells. For work that cannot be cancelled see
-/// ``withTimeout(abandoningAfter:kind:clock:_:)``.
+/// ``withTimeout(abandoningAfter:kind:clock:fileID:line:_:)``.
 ///
 /// - Parameters:
 ///   - limit: How long the body may take. Zero or less throws at once and never runs the body; above five hundred years means
@@ -30,6 +32,8 @@
 ///   - kind: Which limit this is, for the error.
 ///   - clock: The source of time.
 ///   - isolation: The caller's isolation; leave the default.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The work.
 /// - Returns: What the body returns.
 /// - Throws: What the body throws, or ``TimeoutError``.
@@ -38,15 +42,16 @@
   kind: TimeoutError.Kind = .total,
   clock: any TimeSource = ContinuousClock(),
   isolation: isolated (any Actor)? = #isolation,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: () async throws -> Value
 ) async throws -> Value {
-  let operation = try TimeoutOperation.scheduled(limit: limit, kind, clock)
+  let operation = try TimeoutOperation.scheduled(limit: limit, kind, clock, fileID, line)
   return try await run(operation, kind, clock, isolation: isolation, body)
 }
 
 /// Runs work until an instant: when it comes, the work is cancelled and its end awaited.
 ///
-/// The same as ``withTimeout(_:kind:clock:isolation:_:)`` with an absolute limit, which is what several steps share.
+/// The same as ``withTimeout(_:kind:clock:isolation:fileID:line:_:)`` with an absolute limit, which is what several steps share.
 ///
 ///     let deadline = Deadline(clock.now + .seconds(30))
 ///     let list = try await withTimeout(until: deadline) { try await fetchList() }
@@ -57,6 +62,8 @@
 ///   - kind: Which limit this is, for the error.
 ///   - clock: The source of time.
 ///   - isolation: The caller's isolation; leave the default.
+///   - fileID: Where this is called, for `CompositionMonitor`; leave the default.
+///   - line: Where this is called; leave the default.
 ///   - body: The work.
 /// - Returns: What the body returns.
 /// - Throws: What the body throws, or ``TimeoutError``.
@@ -65,9 +72,10 @@
   kind: TimeoutError.Kind = .total,
   clock: any TimeSource = ContinuousClock(),
   isolation: isolated (any Actor)? = #isolation,
+  fileID: String = #fileID, line: UInt = #line,
   _ body: () async throws -> Value
 ) async throws -> Value {
-  let operation = try TimeoutOperation.scheduled(until: deadline, kind, clock)
+  let operation = try TimeoutOperation.scheduled(until: deadline, kind, clock, fileID, line)
   return try await run(operation, kind, clock, isolation: isolation, body)
 }
 
@@ -113,24 +121,4 @@ func run<Value>(
 struct Unchecked<Value>: @unchecked Sendable {
   @usableFromInline let value: Value
   @inlinable init(_ value: Value) { self.value = value }
-}
-
-/// Starts a task on the current thread where the system can, else as soon as the executor gets to it.
-@inlinable @inline(__always)
-func startNow<Value>(
-  _ operation: sending @escaping @isolated(any) () async -> Value
-) -> Task<Value, Never> {
-  if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-    return .immediate(executorPreference: preferredExecutor(), operation: operation)
-  }
-  return Task(operation: operation)
-}
-
-/// The task executor that the caller prefers, which a task that is not structured does not inherit by itself.
-@usableFromInline
-func preferredExecutor() -> (any TaskExecutor)? {
-  guard #available(macOS 26.4, iOS 26.4, watchOS 26.4, tvOS 26.4, visionOS 26.4, *) else {
-    return nil
-  }
-  return unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor?.asTaskExecutor() }
 }
