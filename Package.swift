@@ -19,6 +19,7 @@ let modules = [
     name: "RetryKit", dependencies: ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"]),
   Module(name: "CircuitBreaker", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(name: "ResilientCaching", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -33,7 +34,8 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "ResilientCaching", "BackoffLock", "AtomicStore",
+      "ReliabilityFoundation",
     ]),
 ]
 
@@ -88,6 +90,7 @@ let package = Package(
       testTarget("CircuitBreaker"),
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
+      testTarget("ResilientCaching", alsoUsing: ["CircuitBreaker"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(

@@ -13,13 +13,15 @@ import Testing
     "RetryKit": ["ReliabilityCore", "ErrorContext", "ReliabilityMetrics"],
     "CircuitBreaker": ["ReliabilityCore", "ReliabilityMetrics"],
     "RateLimiting": ["ReliabilityCore", "ReliabilityMetrics"],
+    "ResilientCaching": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "ResilientCaching", "BackoffLock", "AtomicStore",
+      "ReliabilityFoundation",
     ],
   ]
 
