@@ -130,17 +130,17 @@ extension CachePolicy {
 }
 
 /// A policy in the numbers that the state machine computes with.
-struct CacheRules: Sendable {
-  let capacity: Int
-  let maximumCost: Int
-  let life: Int64
-  let negativeLife: Int64
-  let jitter: Double
-  let staleWhileRevalidate: Int64
-  let staleIfError: Int64
+@usableFromInline struct CacheRules: Sendable {
+  @usableFromInline let capacity: Int
+  @usableFromInline let maximumCost: Int
+  @usableFromInline let life: Int64
+  @usableFromInline let negativeLife: Int64
+  @usableFromInline let jitter: Double
+  @usableFromInline let staleWhileRevalidate: Int64
+  @usableFromInline let staleIfError: Int64
   let refreshBackoff: Backoff
   let maximumRefreshes: Int
-  let loadLease: Int64
+  @usableFromInline let loadLease: Int64
 
   init(_ policy: CachePolicy) {
     capacity = policy.capacity
@@ -156,23 +156,23 @@ struct CacheRules: Sendable {
   }
 
   /// For how long something stale is kept.
-  var staleWindow: Int64 { max(staleWhileRevalidate, staleIfError) }
+  @inlinable var staleWindow: Int64 { max(staleWhileRevalidate, staleIfError) }
 
   /// Between zero and a hundred years.
   ///
   /// With ``time(_:)``, a sum or a difference of two can't overflow.
-  static func nanoseconds(_ duration: Duration) -> Int64 {
+  @usableFromInline static func nanoseconds(_ duration: Duration) -> Int64 {
     min(max(0, duration.nanoseconds), 100 * 365 * 86_400 * 1_000_000_000)
   }
 
   /// A time of the clock, at most 127 years from its origin.
-  static func time(_ now: Int64) -> Int64 {
+  @inlinable static func time(_ now: Int64) -> Int64 {
     let limit: Int64 = 4_000_000_000_000_000_000
     return min(max(now, -limit), limit)
   }
 
   /// The life that is left when chance has taken off its part.
-  func shortened(_ life: Int64, using generator: inout SeededGenerator) -> Int64 {
+  @usableFromInline func shortened(_ life: Int64, using generator: inout SeededGenerator) -> Int64 {
     if jitter == 0 { return life }
     return life - Int64(Double(life) * jitter * Double.random(in: 0..<1, using: &generator))
   }

@@ -2,7 +2,7 @@ import ReliabilityCore
 
 extension CacheStateMachine {
   /// A load that runs: for those who wait for it, or in the background.
-  struct Load: Sendable {
+  @usableFromInline struct Load: Sendable {
     let address: Address
     let startedAt: Int64
     let isRefresh: Bool
@@ -165,7 +165,13 @@ extension CacheStateMachine {
   /// Takes the load of a key out of the way: its result will not be kept, and nobody joins it any more.
   ///
   /// Those who wait for it go on; when there are none, it is given up.
+  @inlinable
   mutating func detach(_ address: Address, _ after: inout Aftermath) {
+    if !current.isEmpty { detachCurrent(address, &after) }
+  }
+
+  @inline(never) @usableFromInline
+  mutating func detachCurrent(_ address: Address, _ after: inout Aftermath) {
     guard let number = currentLoad(address) else { return }
     release(number)
     if loads[number]!.waiters.isEmpty { abandon(number, &after) }

@@ -1,4 +1,4 @@
-import ReliabilityCore
+public import ReliabilityCore
 
 /// All decisions of a cache: what a request gets, what a load's end changes, what must go.
 ///
@@ -6,34 +6,36 @@ import ReliabilityCore
 /// ``Aftermath``.
 @usableFromInline struct CacheStateMachine<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   @usableFromInline typealias Address = CacheAddress<Key>
-  typealias Table = CacheTable<Key, Value>
-  typealias Event = ResilientCache<Key, Value>.Event
+  @usableFromInline typealias Table = CacheTable<Key, Value>
+  @usableFromInline typealias Event = ResilientCache<Key, Value>.Event
 
   /// What is done after unlocking; what it holds is released then, too.
-  struct Aftermath: Sendable {
-    var gone: [Table.Gone] = []
-    var tables: [Table] = []
+  @usableFromInline struct Aftermath: Sendable {
+    @usableFromInline var gone: [Table.Gone] = []
+    @usableFromInline var tables: [Table] = []
     /// Loads that nobody wants any more: their tasks are cancelled.
-    var abandoned: [Load] = []
-    var ended: [Load] = []
-    var events: [Event] = []
+    @usableFromInline var abandoned: [Load] = []
+    @usableFromInline var ended: [Load] = []
+    @usableFromInline var events: [Event] = []
+
+    @inlinable init() {}
   }
 
   let name: String
-  let rules: CacheRules
+  @usableFromInline let rules: CacheRules
   /// Whether events are wanted.
-  let isObserved: Bool
+  @usableFromInline let isObserved: Bool
   @usableFromInline var table = CacheTable<Key, Value>()
   @usableFromInline var hits = 0
-  var counts = CacheStatistics()
+  @usableFromInline var counts = CacheStatistics()
   /// The breaker's era of all entries.
   @usableFromInline var era: UInt64
   private(set) var version: UInt64 = 0
   var loads: [UInt64: Load] = [:]
   /// The numbers of the loads whose result will be kept, by the hash of their addresses.
-  var current: [UInt32: [UInt64]] = [:]
+  @usableFromInline var current: [UInt32: [UInt64]] = [:]
   var refreshes = 0
-  var generator: SeededGenerator
+  @usableFromInline var generator: SeededGenerator
 
   init(name: String, rules: CacheRules, isObserved: Bool, era: UInt64, seed: UInt64) {
     self.name = name
@@ -52,7 +54,7 @@ import ReliabilityCore
 
   /// A fresh value, which counts as used; `nil` when there is more to think about.
   @inlinable @inline(__always)
-  mutating func hit(_ address: borrowing Address, _ moment: CacheMoment) -> Value? {
+  mutating func hit(_ address: Address, _ moment: CacheMoment) -> Value? {
     guard moment.era == era else { return nil }
     let slot = table.find(address)
     guard slot >= 0, table.nodes[slot].freshUntil > moment.now else { return nil }
@@ -89,13 +91,14 @@ import ReliabilityCore
   /// Keeps a value; a load of the same key that still runs is out of date.
   ///
   /// - Returns: Whether it is kept.
+  @inlinable
   mutating func set(
     _ address: Address, _ value: Value, cost: Int, life: Int64?, _ moment: CacheMoment,
     _ after: inout Aftermath
   ) -> Bool {
     let now = arrive(moment, &after)
     detach(address, &after)
-    if discard(address, &after) { counts.invalidations += 1 }
+    if discard(address, &after) { counts.countRemoval(.invalidated) }
     let life = life ?? rules.shortened(rules.life, using: &generator)
     return store(address, value, cost: cost, freshUntil: now + life, now: now, &after)
   }
@@ -111,7 +114,7 @@ import ReliabilityCore
     let slot = lookUp(address, now, &after)
     guard slot >= 0 else { return nil }
     let gone = table.remove(slot)
-    counts.invalidations += 1
+    counts.countRemoval(.invalidated)
     after.gone.append(gone)
     return gone.entry.value
   }
@@ -123,11 +126,12 @@ import ReliabilityCore
     }
     for slot in table.slots(in: space) {
       after.gone.append(table.remove(slot))
-      counts.invalidations += 1
+      counts.countRemoval(.invalidated)
     }
   }
 
   /// Removes everything; all loads that still run are out of date.
+  @inline(never) @usableFromInline
   mutating func clear(_ after: inout Aftermath) {
     counts.invalidations += table.count
     note(.cleared, nil, &after)
@@ -146,6 +150,7 @@ import ReliabilityCore
   /// Enters the era of a moment, in which no entry of another one is valid.
   ///
   /// - Returns: The time, within bounds in which it can be computed with.
+  @inlinable
   mutating func arrive(_ moment: CacheMoment, _ after: inout Aftermath) -> Int64 {
     if moment.era != era {
       era = moment.era
@@ -169,13 +174,14 @@ extension CacheStateMachine {
   /// Makes room, and keeps a value for a key that has none; `nil` when it is known that there is none.
   ///
   /// - Returns: Whether it is kept.
+  @inlinable
   mutating func store(
     _ address: Address, _ value: Value?, cost: Int, freshUntil: Int64, now: Int64,
     _ after: inout Aftermath
   ) -> Bool {
     let cost = max(0, cost)
     if cost > rules.maximumCost {
-      counts.oversized += 1
+      counts.countOversized()
       note(.oversized, address, &after)
       return false
     }
@@ -184,11 +190,11 @@ extension CacheStateMachine {
       if let slot = table.nextInRound(), isOver(slot, now) { expire(slot, &after) }
     }
     while table.count >= rules.capacity {
-      counts.countEvictions += 1
+      counts.countRemoval(.count)
       evictOldest(&after)
     }
     while table.cost > rules.maximumCost - cost {
-      counts.costEvictions += 1
+      counts.countRemoval(.cost)
       evictOldest(&after)
     }
     table.insert(address, value, cost: cost, freshUntil: freshUntil)
@@ -196,6 +202,7 @@ extension CacheStateMachine {
   }
 
   /// Removes the entry of a key, if there is one.
+  @inlinable
   mutating func discard(_ address: Address, _ after: inout Aftermath) -> Bool {
     let slot = table.find(address)
     if slot < 0 { return false }
@@ -204,6 +211,7 @@ extension CacheStateMachine {
   }
 
   /// Records an event for whoever wants to know.
+  @inline(never) @usableFromInline
   mutating func note(
     _ kind: Event.Kind, _ address: Address?, error: (any Error)? = nil, retryAfter: Int64? = nil,
     _ after: inout Aftermath
@@ -215,25 +223,30 @@ extension CacheStateMachine {
         retryAfter: retryAfter.map { .nanoseconds($0) }))
   }
 
-  private func isOver(_ slot: Int, _ now: Int64) -> Bool {
+  @inlinable
+  func isOver(_ slot: Int, _ now: Int64) -> Bool {
     let end = table.nodes[slot].freshUntil
     return now >= end && (table.value(slot) == nil || now - end >= rules.staleWindow)
   }
 
-  private mutating func expire(_ slot: Int, _ after: inout Aftermath) {
-    counts.expirations += 1
+  @inlinable
+  mutating func expire(_ slot: Int, _ after: inout Aftermath) {
+    counts.countRemoval(.expired)
     after.gone.append(table.remove(slot))
   }
 
-  private mutating func evictOldest(_ after: inout Aftermath) {
+  @inlinable
+  mutating func evictOldest(_ after: inout Aftermath) {
     let gone = table.remove(Int(table.oldest))
-    if isObserved {
-      after.events.append(
-        Event(
-          cache: name, kind: .evicted, key: gone.entry.key,
-          namespace: gone.entry.space.isEmpty ? nil : gone.entry.space, error: nil, retryAfter: nil)
-      )
-    }
+    if isObserved { noteEviction(gone.entry, &after) }
     after.gone.append(gone)
+  }
+
+  @inline(never) @usableFromInline
+  mutating func noteEviction(_ entry: Table.Entry, _ after: inout Aftermath) {
+    after.events.append(
+      Event(
+        cache: name, kind: .evicted, key: entry.key,
+        namespace: entry.space.isEmpty ? nil : entry.space, error: nil, retryAfter: nil))
   }
 }

@@ -45,3 +45,19 @@ public struct CacheStatistics: Hashable, Sendable {
     requests == 0 ? 0 : Double(requests - misses) / Double(requests)
   }
 }
+
+extension CacheStatistics {
+  /// Why an entry went.
+  @usableFromInline enum Removal { case count, cost, expired, invalidated }
+
+  @usableFromInline mutating func countRemoval(_ removal: Removal) {
+    switch removal {
+    case .count: countEvictions += 1
+    case .cost: costEvictions += 1
+    case .expired: expirations += 1
+    case .invalidated: invalidations += 1
+    }
+  }
+
+  @usableFromInline mutating func countOversized() { oversized += 1 }
+}

@@ -8,6 +8,10 @@
     @usableFromInline var older: Int32
     /// Nanoseconds.
     @usableFromInline var freshUntil: Int64
+
+    @inlinable init(freshUntil: Int64) {
+      (newer, older, self.freshUntil) = (-1, -1, freshUntil)
+    }
   }
 
   @usableFromInline struct Entry: Sendable {
@@ -15,19 +19,27 @@
     @usableFromInline var space: String
     /// `nil` when it is known that there is none; then a note says so.
     @usableFromInline var value: Value?
+
+    @inlinable init(key: Key, space: String, value: Value?) {
+      (self.key, self.space, self.value) = (key, space, value)
+    }
   }
 
   /// What is needed to remove an entry.
-  struct Detail: Sendable {
-    var hash: UInt32
-    var cost: Int
+  @usableFromInline struct Detail: Sendable {
+    @usableFromInline var hash: UInt32
+    @usableFromInline var cost: Int
     /// Neighbours in the list of the namespace.
-    var next: Int32
-    var previous: Int32
+    @usableFromInline var next: Int32
+    @usableFromInline var previous: Int32
+
+    @inlinable init(hash: UInt32, cost: Int) {
+      (self.hash, self.cost, next, previous) = (hash, cost, -1, -1)
+    }
   }
 
   /// What is known beside the value, of few entries.
-  enum Note: Sendable {
+  @usableFromInline enum Note: Sendable {
     /// There is no value, and this is the answer to give.
     case negative(any Error)
     /// So many refreshes in a row failed; none is tried before that time.
@@ -35,33 +47,35 @@
   }
 
   /// An entry that was removed.
-  struct Gone: Sendable {
-    var entry: Entry
-    var note: Note?
+  @usableFromInline struct Gone: Sendable {
+    @usableFromInline var entry: Entry
+    @usableFromInline var note: Note?
+
+    @inlinable init(entry: Entry, note: Note?) { (self.entry, self.note) = (entry, note) }
   }
 
   @usableFromInline var index = SlotIndex()
   @usableFromInline var nodes: ContiguousArray<Node> = []
   @usableFromInline var entries: ContiguousArray<Entry?> = []
-  var details: ContiguousArray<Detail> = []
-  var notes: [Int32: Note] = [:]
+  @usableFromInline var details: ContiguousArray<Detail> = []
+  @usableFromInline var notes: [Int32: Note] = [:]
   /// The first entry of each namespace that has a name.
-  private var spaces: [String: Int32] = [:]
+  @usableFromInline var spaces: [String: Int32] = [:]
   @usableFromInline var newest: Int32 = -1
   @usableFromInline var oldest: Int32 = -1
   /// Free slots, in a list by `older`.
-  private var free: Int32 = -1
+  @usableFromInline var free: Int32 = -1
   /// Where the search for expired entries goes on.
-  private var hand = 0
-  private(set) var count = 0
+  @usableFromInline var hand = 0
+  @usableFromInline var count = 0
   /// The sum of the costs: never negative, never above the budget.
-  private(set) var cost = 0
+  @usableFromInline var cost = 0
 
   init() {}
 
   /// The slot of a key, or -1.
   @inlinable @inline(__always)
-  func find(_ address: borrowing CacheAddress<Key>) -> Int {
+  func find(_ address: CacheAddress<Key>) -> Int {
     index.slot(of: address.hash) { slot in
       entries[slot]!.key == address.key && entries[slot]!.space == address.space.name
     }
@@ -94,15 +108,17 @@
 
 extension CacheTable {
   /// The value in a slot.
+  @inlinable
   func value(_ slot: Int) -> Value? { entries[slot]?.value }
 
   /// Adds an entry for a key that has none, as the most recently used one.
+  @inlinable
   mutating func insert(
     _ address: CacheAddress<Key>, _ value: Value?, cost: Int, freshUntil: Int64
   ) {
     let slot: Int
     let entry = Entry(key: address.key, space: address.space.name, value: value)
-    let detail = Detail(hash: address.hash, cost: cost, next: -1, previous: -1)
+    let detail = Detail(hash: address.hash, cost: cost)
     if free >= 0 {
       slot = Int(free)
       free = nodes[slot].older
@@ -110,7 +126,7 @@ extension CacheTable {
       details[slot] = detail
     } else {
       slot = nodes.count
-      nodes.append(Node(newer: -1, older: -1, freshUntil: 0))
+      nodes.append(Node(freshUntil: freshUntil))
       entries.append(entry)
       details.append(detail)
     }
@@ -123,6 +139,7 @@ extension CacheTable {
   }
 
   /// Removes an entry with its note; whoever calls releases it after unlocking.
+  @inlinable
   mutating func remove(_ slot: Int) -> Gone {
     unlink(slot)
     index.remove(slot, hash: details[slot].hash)
@@ -137,6 +154,7 @@ extension CacheTable {
   }
 
   /// The next slot of an endless round, if there is an entry in it.
+  @inlinable
   mutating func nextInRound() -> Int? {
     if nodes.isEmpty { return nil }
     hand = hand + 1 < nodes.count ? hand + 1 : 0
@@ -157,14 +175,16 @@ extension CacheTable {
   /// How many namespaces have entries.
   var namespaceCount: Int { spaces.count }
 
-  private mutating func enter(_ slot: Int, _ space: String) {
+  @inlinable
+  mutating func enter(_ slot: Int, _ space: String) {
     if space.isEmpty { return }
     let first = spaces.updateValue(Int32(slot), forKey: space) ?? -1
     details[slot].next = first
     if first >= 0 { details[Int(first)].previous = Int32(slot) }
   }
 
-  private mutating func leave(_ slot: Int, _ space: String) {
+  @inlinable
+  mutating func leave(_ slot: Int, _ space: String) {
     if space.isEmpty { return }
     let (next, previous) = (details[slot].next, details[slot].previous)
     if next >= 0 { details[Int(next)].previous = previous }

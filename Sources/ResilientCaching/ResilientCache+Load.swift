@@ -59,7 +59,7 @@ extension ResilientCache {
         guard let value = try await load() else { throw NoSuchValueError() }
         return value
       }
-    } catch where error.withoutStory is NoSuchValueError {
+    } catch  where error.withoutStory is NoSuchValueError {
       return nil
     }
   }

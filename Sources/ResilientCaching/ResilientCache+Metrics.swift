@@ -1,4 +1,5 @@
 public import ReliabilityCore
+import ReliabilityMetrics
 
 extension ResilientCache {
   /// Requests by result, loads by outcome and time, what went and why, and how full it is.

@@ -1,5 +1,3 @@
-public import ReliabilityCore
-
 extension ResilientCache {
   /// A part of a cache that is emptied on its own: the entries of a tenant, a table, a host.
   ///
@@ -63,7 +61,7 @@ extension ResilientCache.Namespace {
   }
 
   /// Keeps a value for a key; see ``ResilientCache/set(_:for:timeToLive:)``.
-  @discardableResult
+  @discardableResult @inlinable
   public func set(_ value: Value, for key: Key, timeToLive: Duration? = nil) -> Bool {
     cache.set(value, CacheAddress(key, in: space), timeToLive)
   }

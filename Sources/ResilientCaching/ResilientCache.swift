@@ -31,7 +31,7 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
   @usableFromInline let clock: NanosecondClock
   @usableFromInline let currentEra: (@Sendable () -> UInt64)?
   @usableFromInline let guarded: Lock<CacheStateMachine<Key, Value>>
-  private let weigher: (@Sendable (Key, Value) -> Int)?
+  @usableFromInline let weigher: (@Sendable (Key, Value) -> Int)?
   private let observer: (@Sendable (Event) -> Void)?
   let loadTimes: Histogram
 
@@ -94,7 +94,7 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
   ///   - key: Its key.
   ///   - timeToLive: How long it is fresh, greater than zero, and exactly so long; by default as the policy says.
   /// - Returns: Whether it is kept: `false` when it alone costs more than all may. Then the key has no value any more.
-  @discardableResult
+  @discardableResult @inlinable
   public func set(_ value: Value, for key: Key, timeToLive: Duration? = nil) -> Bool {
     set(value, CacheAddress(key, in: CacheSpace()), timeToLive)
   }
@@ -140,7 +140,7 @@ extension ResilientCache {
   var moment: CacheMoment { CacheMoment(now: clock.now, era: currentEra?() ?? 0) }
 
   @inlinable @inline(__always)
-  func hit(_ address: borrowing CacheAddress<Key>) -> Value? {
+  func hit(_ address: CacheAddress<Key>) -> Value? {
     let moment = moment
     return guarded.withLock { $0.hit(address, moment) }
   }
@@ -156,6 +156,7 @@ extension ResilientCache {
     return guarded.withLock { $0.peek(address, moment) }
   }
 
+  @inlinable
   func set(_ value: Value, _ address: CacheAddress<Key>, _ timeToLive: Duration?) -> Bool {
     precondition(timeToLive.map { $0 > .zero } ?? true, "timeToLive must be greater than zero")
     let moment = moment
@@ -168,11 +169,13 @@ extension ResilientCache {
     return change { $0.remove(address, moment, &$1) }
   }
 
+  @inlinable
   func cost(of value: Value, _ address: CacheAddress<Key>) -> Int {
     weigher?(address.key, value) ?? 1
   }
 
   /// Runs a change of the state machine, and does afterwards what it left to do.
+  @inlinable
   func change<Answer: Sendable>(
     _ body: (inout CacheStateMachine<Key, Value>, inout CacheStateMachine<Key, Value>.Aftermath) ->
       Answer
@@ -182,8 +185,13 @@ extension ResilientCache {
       let answer = body(&machine, &after)
       return (answer, after)
     }
+    if !(after.abandoned.isEmpty && after.events.isEmpty) { finish(after) }
+    return answer
+  }
+
+  @inline(never) @usableFromInline
+  func finish(_ after: CacheStateMachine<Key, Value>.Aftermath) {
     for load in after.abandoned { load.task?.cancel() }
     if let observer { for event in after.events { observer(event) } }
-    return answer
   }
 }

@@ -8,7 +8,7 @@
   @usableFromInline var mask: Int
   private var count = 0
 
-  init() {
+  @usableFromInline init() {
     places = ContiguousArray(repeating: 0, count: 16)
     mask = 15
   }
@@ -29,14 +29,14 @@
   }
 
   /// Adds a slot that is not there.
-  mutating func insert(_ slot: Int, hash: UInt32) {
+  @usableFromInline mutating func insert(_ slot: Int, hash: UInt32) {
     if 2 * (count + 1) > places.count { grow() }
     put(UInt64(hash) << 32 | UInt64(slot + 1))
     count += 1
   }
 
   /// Removes a slot that is there.
-  mutating func remove(_ slot: Int, hash: UInt32) {
+  @usableFromInline mutating func remove(_ slot: Int, hash: UInt32) {
     let content = UInt64(hash) << 32 | UInt64(slot + 1)
     var hole = home(of: content)
     while places[hole] != content { hole = (hole + 1) & mask }

@@ -41,7 +41,7 @@ private struct Colliding: Hashable, Sendable {
     cache.advance(toVersion: 1)
     _ = try await cache.value(for: 1) { bomb() }
     cache.removeAll()
-    #expect(lab.cache.count == 18)
+    #expect(lab.cache.count == 17)
   }
 
   @Test("P24: an observer, a weigher, an era and a predicate may use the cache")
@@ -64,7 +64,7 @@ private struct Colliding: Hashable, Sendable {
     box.cache.withLock { $0 = cache }
     for key in 0..<5 { _ = try await cache.value(for: key) { key } }
     _ = await failure { try await cache.value(for: 9) { throw Down() } }
-    #expect(told.all.count == 9)
+    #expect(told.all.count == 10)
     box.empty()
   }
 
@@ -111,23 +111,23 @@ private struct Colliding: Hashable, Sendable {
     var generator = SeededGenerator(seed: 5)
     var index = SlotIndex()
     var dictionary: [Int: UInt32] = [:]
-    for step in 0..<20_000 {
-      let slot = Int.random(in: 0..<300, using: &generator)
+    for step in 0..<6_000 {
+      let slot = Int.random(in: 0..<60, using: &generator)
       if let hash = dictionary.removeValue(forKey: slot) {
         index.remove(slot, hash: hash)
       } else {
         // Few hashes, at the end of the table too, so that runs are long and wrap around.
-        let hash = UInt32.max - UInt32.random(in: 0..<90, using: &generator)
+        let hash = UInt32.max - UInt32.random(in: 0..<20, using: &generator)
         dictionary[slot] = hash
         index.insert(slot, hash: hash)
       }
-      if step % 50 == 0 {
-        for slot in 0..<300 {
+      if step % 60 == 0 {
+        for slot in 0..<60 {
           let found = dictionary[slot].map { hash in index.slot(of: hash) { $0 == slot } }
           #expect(found ?? slot == slot)
           if dictionary[slot] == nil {
-            for hash in UInt32.max - 90...UInt32.max where index.slot(of: hash, where: { $0 == slot }) >= 0 {
-              Issue.record("slot \(slot) is found, and gone, at step \(step)")
+            for hash in UInt32.max - 20...UInt32.max {
+              #expect(index.slot(of: hash) { $0 == slot } < 0, "step \(step)")
             }
           }
         }

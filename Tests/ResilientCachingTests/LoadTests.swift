@@ -5,6 +5,13 @@ import Testing
 
 @testable import ResilientCaching
 
+private final class Era: Sendable {
+  private let number = Lock<UInt64>(0)
+
+  var now: UInt64 { number.withLock { $0 } }
+  func change() { number.withLock { $0 += 1 } }
+}
+
 @Suite(.offThePool, .timeLimit(.minutes(10))) struct LoadTests {
   @Test("P40: of a hundred who ask at once, one load serves all")
   func singleFlight() async throws {
@@ -48,7 +55,7 @@ import Testing
     #expect(try await leader.value == 1)
   }
 
-  @Test("P40: when the last who waits has left, the load is cancelled, and the next one starts anew")
+  @Test("P40: when all who wait have left, the load is cancelled, and the next one starts anew")
   func allCancelled() async throws {
     let lab = Lab()
     let tasks = [lab.ask()]
@@ -56,7 +63,9 @@ import Testing
     let more = (0..<5).map { _ in lab.ask() }
     await lab.shared(5)
     for task in tasks + more { task.cancel() }
-    for task in tasks + more { #expect(await failure { try await task.value } is CancellationError) }
+    for task in tasks + more {
+      #expect(await failure { try await task.value } is CancellationError)
+    }
     while lab.load.cancelled < 1 { await Task.yield() }
     let next = lab.ask()
     await lab.load.reached(2)
@@ -261,7 +270,8 @@ import Testing
     #expect(cache.value(for: "c") == 4)
   }
 
-  @Test("Cancellation and the load's end at the same moment: one outcome for each, and nothing is stuck")
+  @Test(
+    "Cancellation and the load's end at the same moment: one outcome each, and nothing is stuck")
   func race() async throws {
     let cache = ResilientCache<Int, Int>(policy: CachePolicy(capacity: 8))
     for round in 0..<300 {
@@ -295,13 +305,13 @@ import Testing
 
   @Test("Many tasks do everything at once: bounds hold, and no value is of an older era")
   func storm() async throws {
-    let era = Lock<UInt64>(0)
+    let era = Era()
     var policy = CachePolicy(
       capacity: 32, maximumCost: 100, timeToLive: .milliseconds(1),
       staleWhileRevalidate: .milliseconds(1), staleIfError: .milliseconds(2))
     policy.refreshBackoff = .constant(.milliseconds(1))
     let cache = ResilientCache<Int, UInt64>(
-      policy: policy, weigher: { key, _ in key % 7 }, era: { era.withLock { $0 } },
+      policy: policy, weigher: { key, _ in key % 7 }, era: { era.now },
       observer: { _ in })
     await withTaskGroup { group in
       for worker in 0..<8 {
@@ -309,12 +319,12 @@ import Testing
           var generator = SeededGenerator(seed: UInt64(worker))
           for step in 0..<1_500 {
             let key = Int.random(in: 0..<64, using: &generator)
-            let before = era.withLock { $0 }
+            let before = era.now
             switch Int.random(in: 0..<20, using: &generator) {
             case 0: cache.remove(key)
             case 1: cache.set(before, for: key)
             case 2: cache.namespace("n").removeAll()
-            case 3 where step % 10 == 0: era.withLock { $0 += 1 }
+            case 3 where step % 10 == 0: era.change()
             case 4: _ = try? await cache.namespace("n").value(for: key) { before }
             case 5:
               let task = Task { try await cache.value(for: key) { before } }
@@ -322,7 +332,7 @@ import Testing
               _ = try? await task.value
             case 6: _ = try? await cache.value(for: key) { throw Down() }
             default:
-              let value = try? await cache.value(for: key) { era.withLock { $0 } }
+              let value = try? await cache.value(for: key) { era.now }
               if let value, value < before { Issue.record("\(value) in era \(before)") }
             }
             if cache.count > 32 || !(0...100).contains(cache.cost) { Issue.record("bounds") }

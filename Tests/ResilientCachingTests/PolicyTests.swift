@@ -206,7 +206,8 @@ import Testing
   func namespaceLoads() async throws {
     let lab = Lab()
     let space = lab.cache.namespace("one")
-    let task = Task { [load = lab.load] in try await space.value(for: "a") { try await load.run() } }
+    let task = Task { [load = lab.load] in try await space.value(for: "a") { try await load.run() }
+    }
     let other = lab.ask()
     await lab.load.reached(2)
     space.removeAll()

@@ -152,14 +152,14 @@ struct ReferenceCache {
   ) {
     entries.removeAll { $0.name == name }
     if cost > maximumCost { return }
-    entries.removeAll { isOver($0, now) && swept($0.name) }
+    entries = entries.filter { !(isOver($0, now) && swept($0.name)) }
     while entries.count >= capacity { entries.removeFirst() }
     while entries.reduce(0, { $0 + $1.cost }) > maximumCost - cost { entries.removeFirst() }
     entries.append(Entry(name: name, value: value, cost: cost, end: end))
   }
 
   private mutating func place(_ name: String, _ now: Int64) -> Int? {
-    entries.removeAll { $0.name == name && isOver($0, now) }
+    entries = entries.filter { !($0.name == name && isOver($0, now)) }
     return entries.firstIndex { $0.name == name }
   }
 
