@@ -17,7 +17,7 @@
 
 extension CacheAddress: Sendable where Key: Sendable {}
 
-/// The name of a namespace with its hash; the empty one is that of the cache itself.
+/// The name of a namespace with its hash; the empty one, whose hash alone is zero, is that of the cache itself.
 @usableFromInline struct CacheSpace: Sendable {
   @usableFromInline var name: String
   @usableFromInline var hash: Int
@@ -29,7 +29,13 @@ extension CacheAddress: Sendable where Key: Sendable {}
 
   init(_ name: String) {
     self.name = name
-    hash = name.hashValue
+    hash = name.hashValue | 1
+  }
+
+  /// Whether it is the same namespace; without one no text is looked at.
+  @inlinable @inline(__always)
+  func isSame(as other: CacheSpace) -> Bool {
+    hash == other.hash && (hash == 0 || name == other.name)
   }
 
   var orNil: String? { name.isEmpty ? nil : name }

@@ -158,7 +158,7 @@ extension CacheStateMachine {
   private func currentLoad(_ address: Address) -> UInt64? {
     current[address.hash]?.first {
       let other = loads[$0]!.address
-      return other.key == address.key && other.space.name == address.space.name
+      return other.key == address.key && other.space.isSame(as: address.space)
     }
   }
 

@@ -121,7 +121,7 @@ public import ReliabilityCore
 
   /// Removes a namespace; loads in it that still run are out of date.
   mutating func removeAll(in space: CacheSpace, _ after: inout Aftermath) {
-    for load in loads.values where load.address.space.name == space.name {
+    for load in loads.values where load.address.space.isSame(as: space) {
       detach(load.address, &after)
     }
     for slot in table.slots(in: space) {
@@ -247,6 +247,6 @@ extension CacheStateMachine {
     after.events.append(
       Event(
         cache: name, kind: .evicted, key: entry.key,
-        namespace: entry.space.isEmpty ? nil : entry.space, error: nil, retryAfter: nil))
+        namespace: entry.space.orNil, error: nil, retryAfter: nil))
   }
 }

@@ -16,11 +16,11 @@
 
   @usableFromInline struct Entry: Sendable {
     @usableFromInline var key: Key
-    @usableFromInline var space: String
+    @usableFromInline var space: CacheSpace
     /// `nil` when it is known that there is none; then a note says so.
     @usableFromInline var value: Value?
 
-    @inlinable init(key: Key, space: String, value: Value?) {
+    @inlinable init(key: Key, space: CacheSpace, value: Value?) {
       (self.key, self.space, self.value) = (key, space, value)
     }
   }
@@ -77,7 +77,7 @@
   @inlinable @inline(__always)
   func find(_ address: CacheAddress<Key>) -> Int {
     index.slot(of: address.hash) { slot in
-      entries[slot]!.key == address.key && entries[slot]!.space == address.space.name
+      entries[slot]!.key == address.key && entries[slot]!.space.isSame(as: address.space)
     }
   }
 
@@ -117,7 +117,7 @@ extension CacheTable {
     _ address: CacheAddress<Key>, _ value: Value?, cost: Int, freshUntil: Int64
   ) {
     let slot: Int
-    let entry = Entry(key: address.key, space: address.space.name, value: value)
+    let entry = Entry(key: address.key, space: address.space, value: value)
     let detail = Detail(hash: address.hash, cost: cost)
     if free >= 0 {
       slot = Int(free)
@@ -145,7 +145,7 @@ extension CacheTable {
     index.remove(slot, hash: details[slot].hash)
     let entry = entries[slot].take()!
     let note = notes.isEmpty ? nil : notes.removeValue(forKey: Int32(slot))
-    leave(slot, entry.space)
+    leave(slot, entry.space.name)
     count -= 1
     cost -= details[slot].cost
     nodes[slot].older = free

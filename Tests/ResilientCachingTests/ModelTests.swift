@@ -244,7 +244,7 @@ private struct Experiment {
     var next = machine.table.oldest
     while next >= 0 {
       let entry = machine.table.entries[Int(next)]!
-      names.append("\(entry.space)/\(entry.key)")
+      names.append("\(entry.space.name)/\(entry.key)")
       next = machine.table.nodes[Int(next)].newer
     }
     return names
