@@ -20,6 +20,7 @@ let modules = [
   Module(name: "CircuitBreaker", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "ResourcePooling", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(name: "ResilientCaching", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -35,6 +36,7 @@ let modules = [
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
+      "ResilientCaching",
       "ReliabilityFoundation",
     ]),
 ]
@@ -96,6 +98,7 @@ let package = Package(
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
       testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics", "TimeoutManager"]),
+      testTarget("ResilientCaching", alsoUsing: ["CircuitBreaker"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(

@@ -24,6 +24,7 @@ struct Program {
     LockBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
+    CacheBenchmarks.all,
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

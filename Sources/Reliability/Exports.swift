@@ -7,5 +7,6 @@
 @_exported public import ReliabilityFoundation
 @_exported public import ReliabilityMetrics
 @_exported public import ResourcePooling
+@_exported public import ResilientCaching
 @_exported public import RetryKit
 @_exported public import TimeoutManager

@@ -14,6 +14,7 @@ import Testing
     "CircuitBreaker": ["ReliabilityCore", "ReliabilityMetrics"],
     "RateLimiting": ["ReliabilityCore", "ReliabilityMetrics"],
     "ResourcePooling": ["ReliabilityCore", "ReliabilityMetrics"],
+    "ResilientCaching": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
@@ -21,6 +22,7 @@ import Testing
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
+      "ResilientCaching",
       "ReliabilityFoundation",
     ],
   ]
