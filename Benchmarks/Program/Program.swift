@@ -11,7 +11,8 @@
 struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
-    + BreakerBenchmarks.all + LimiterBenchmarks.all + ErrorReportBenchmarks.all
+    + BreakerBenchmarks.all + LimiterBenchmarks.all + ConcurrencyBenchmarks.all
+    + ErrorReportBenchmarks.all
     + StoreBenchmarks.all + LogBenchmarks.all + TransactionBenchmarks.all
     + LockBenchmarks.all + MetricsBenchmarks.all
 
