@@ -25,6 +25,7 @@ struct Program {
     MetricsBenchmarks.all,
   ].flatMap(\.self)
     CacheBenchmarks.all,
+    ConcurrencyBenchmarks.all,
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

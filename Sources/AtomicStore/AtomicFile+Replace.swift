@@ -63,9 +63,9 @@ extension AtomicFile {
   /// Replaces a file's content on the calling thread.
   ///
   /// - Parameter rule: Whether the old content may become a backup, where the options ask for some.
-  static func replaceBlocking(
+  static func replaceUncounted(
     _ path: String, with bytes: Span<UInt8>, options: Options, fileSystem: FileSystem,
-    backup rule: BackupRule = .always
+    backup rule: BackupRule
   ) throws(StoreError) -> PublishOutcome {
     do throws(StoreError) {
       var file = try TemporaryFile(for: path, options: options, fileSystem: fileSystem)

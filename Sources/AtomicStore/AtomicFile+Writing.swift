@@ -111,7 +111,7 @@ extension AtomicFile {
     try publishBlocking()
   }
 
-  private func publishBlocking() throws(StoreError) -> PublishOutcome {
+  func publishUncounted() throws(StoreError) -> PublishOutcome {
     try withFile { (file) throws(StoreError) in
       try file.refreshTarget()
       return try file.publish()

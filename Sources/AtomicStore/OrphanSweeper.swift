@@ -112,6 +112,8 @@ public enum OrphanSweeper {
     var sweep = Sweep(
       directory: try OpenDirectory(directory, fileSystem: fileSystem, mayBeUnreadable: false),
       options: options)
-    return try sweep.run()
+    let report = try sweep.run()
+    SweepStatistics.shared.count(report)
+    return report
   }
 }

@@ -74,6 +74,7 @@ public final class TransactionStore: Sendable {
   private let lock: BackoffLock
   private let core: Lock<TransactionStoreCore?>
   let idle = Lock(IdleCheckpoint())
+  let figures = TransactionFigures()
 
   /// Opens the store of a directory, and finishes what a crash has interrupted.
   ///
@@ -157,12 +158,14 @@ extension TransactionStore {
     _ transaction: FileTransaction
   ) async throws -> TransactionOutcome {
     let cancellation = CancellationFlag()
-    let outcome = try await withTaskCancellationHandler {
-      try await withCore { core, token in
-        try core.commit(transaction, token: token, isCancelled: { cancellation.isSet })
+    let outcome = try await figures.counting(clock) {
+      try await withTaskCancellationHandler {
+        try await withCore { core, token in
+          try core.commit(transaction, token: token, isCancelled: { cancellation.isSet })
+        }
+      } onCancel: {
+        cancellation.set()
       }
-    } onCancel: {
-      cancellation.set()
     }
     scheduleIdleCheckpoint()
     return outcome

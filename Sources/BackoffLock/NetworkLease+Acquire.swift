@@ -22,6 +22,19 @@ extension NetworkLease {
 
   /// Takes the lease; whoever calls this must keep it and give it back.
   package nonisolated(nonsending) func acquire(timeout: Duration? = nil) async throws -> Hold {
+    figures.countAttempt()
+    let start = clock.now
+    do {
+      let hold = try await acquireUncounted(timeout)
+      figures.recordWait(start.duration(to: clock.now))
+      return hold
+    } catch {
+      figures.countEnd(error)
+      throw error
+    }
+  }
+
+  private nonisolated(nonsending) func acquireUncounted(_ timeout: Duration?) async throws -> Hold {
     try Task.checkCancellation()
     let timeEnds = clock.now.saturatingAdvanced(by: timeout ?? configuration.timeout)
     let end = min(timeEnds, Deadline.current?.instant ?? timeEnds)

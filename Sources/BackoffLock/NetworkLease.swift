@@ -81,6 +81,7 @@ public final class NetworkLease: Sendable {
   let fileSystem: FileSystem
   let clock: any TimeSource
   let facts: any ProcessFacts
+  let figures = LeaseFigures()
   /// Threads of its own: a server that is silent must stop this lease, not the saves of the process.
   let disk = DiskExecutor(threads: 2)
 
@@ -114,6 +115,7 @@ public final class NetworkLease: Sendable {
   }
 
   func tell(_ kind: Event.Kind, owner: Owner? = nil, cause: SystemCallError? = nil) {
+    figures.count(kind)
     configuration.observer?(Event(kind: kind, path: path, owner: owner, cause: cause))
   }
 }

@@ -99,6 +99,15 @@ struct BreakerStateMachine {
 }
 
 extension BreakerStateMachine {
+  /// Whether everybody is turned away, and time has brought no change.
+  func isTurningAway(now: Int64) -> Bool {
+    switch state {
+    case .open: max(now, latest) < openUntil
+    case .forcedOpen: true
+    default: false
+    }
+  }
+
   /// A caller asks for the right to call.
   ///
   /// - Returns: The permit, `nil` for a rejection; and what happened to the state before that was decided.

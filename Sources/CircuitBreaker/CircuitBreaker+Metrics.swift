@@ -13,13 +13,13 @@ extension CircuitBreaker {
     let label = (name: "name", value: name)
     return State.allCases.map {
       MetricSample(
-        name: "circuit_breaker_state", kind: .gauge,
+        name: "breaker_state", kind: .gauge,
         labels: [label, (name: "state", value: $0.rawValue)], value: $0 == state ? 1 : 0,
         help: "Whether the breaker is in this state")
     }
       + counts.samples(label) + [
         MetricSample(
-          name: "circuit_breaker_failure_ratio", kind: .gauge, labels: [label], value: ratio,
+          name: "breaker_failure_ratio", kind: .gauge, labels: [label], value: ratio,
           help: "Part of the calls in the window that failed")
       ]
   }
@@ -39,15 +39,15 @@ extension BreakerCounts {
     }
     return Kind.allCases.map {
       counter(
-        "circuit_breaker_calls_total", self[$0], (name: "outcome", value: "\($0)"),
+        "breaker_calls_total", self[$0], (name: "outcome", value: "\($0)"),
         "Calls that were admitted and ended")
     } + [
-      counter("circuit_breaker_slow_calls_total", slow, nil, "Calls that took too long"),
-      counter("circuit_breaker_rejections_total", rejected, nil, "Calls that were turned away"),
+      counter("breaker_slow_calls_total", slow, nil, "Calls that took too long"),
+      counter("breaker_rejections_total", rejected, nil, "Calls that were turned away"),
     ]
       + CircuitBreaker.State.allCases.map {
         counter(
-          "circuit_breaker_transitions_total", transitions[$0, default: 0],
+          "breaker_transitions_total", transitions[$0, default: 0],
           (name: "to", value: $0.rawValue), "Changes of state")
       }
   }

@@ -192,6 +192,13 @@ extension CircuitBreaker {
   @inline(never) @usableFromInline
   func enterGated() throws -> BreakerPermit {
     let now = settings.clock.now
+    // The most frequent case of those that get here, and the one that must be cheap when things are bad.
+    if let rejection = guarded.withLock({ $0.turnAway(now: now) }) { throw rejection }
+    return try admit(now: now)
+  }
+
+  @inline(never)
+  private func admit(now: Int64) throws -> BreakerPermit {
     let (permit, rejection, aftermath) = guarded.withLock { guarded in
       let (permit, transition) = guarded.machine.admit(now: now)
       let aftermath = transition.map { record($0, &guarded) }
@@ -286,6 +293,14 @@ extension CircuitBreaker {
 }
 
 extension CircuitBreaker.Guarded {
+  /// The error for a caller who is turned away without anything else to do; `nil` when there may be.
+  @inline(__always)
+  fileprivate mutating func turnAway(now: Int64) -> (any Error)? {
+    guard machine.isTurningAway(now: now), let rejection else { return nil }
+    counts.rejected += 1
+    return rejection
+  }
+
   /// The next event to tell; when there is none, somebody else tells the next one.
   fileprivate mutating func nextEvent() -> CircuitBreaker.Event? {
     if events.isEmpty {

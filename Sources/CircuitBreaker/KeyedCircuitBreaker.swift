@@ -135,13 +135,13 @@ public final class KeyedCircuitBreaker<Key: Hashable & Sendable>: MetricsSource 
     let label = (name: "name", value: name)
     func evicted(_ value: Int, active: Bool) -> MetricSample {
       MetricSample(
-        name: "circuit_breaker_evictions_total", kind: .counter,
+        name: "breaker_evictions_total", kind: .counter,
         labels: [label, (name: "active", value: "\(active)")], value: Double(value),
         help: "Breakers that went to make room")
     }
     return CircuitBreaker.State.allCases.map {
       MetricSample(
-        name: "circuit_breakers", kind: .gauge,
+        name: "breakers", kind: .gauge,
         labels: [label, (name: "state", value: $0.rawValue)],
         value: Double(states[$0, default: 0]), help: "Breakers in this state")
     }

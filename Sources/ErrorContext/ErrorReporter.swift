@@ -203,12 +203,17 @@ extension ErrorReporter: MetricsSource {
     var samples = byCategory.sorted { $0.key < $1.key }.map { category, count in
       MetricSample(
         name: "errors_reported_total", kind: .counter,
-        labels: [(name: "category", value: category)], value: Double(count))
+        labels: [(name: "category", value: category)], value: Double(count),
+        help: "Errors reported")
     }
     samples.append(
-      MetricSample(name: "error_sink_failures_total", kind: .counter, value: Double(sinkFailures)))
+      MetricSample(
+        name: "error_sink_failures_total", kind: .counter, value: Double(sinkFailures),
+        help: "Reports that a sink failed to take"))
     samples.append(
-      MetricSample(name: "error_reports_dropped_total", kind: .counter, value: Double(dropped)))
+      MetricSample(
+        name: "error_reports_dropped_total", kind: .counter, value: Double(dropped),
+        help: "Reports dropped because too many waited"))
     return samples
   }
 }

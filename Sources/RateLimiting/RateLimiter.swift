@@ -141,7 +141,7 @@ extension RateLimiter {
   struct Place: Sendable {
     fileprivate let limiter: RateLimiter
     fileprivate let waiter: RateWaiter
-    fileprivate let ticket: UInt64
+    fileprivate let ticket: LineTicket
 
     /// Waits until it is served.
     nonisolated(nonsending) func wait() async throws(CancellationError) {
@@ -183,7 +183,7 @@ extension RateLimiter {
   var allowed: Int { shell.withLock { $0.allowed } }
 
   /// Leaves the line; does nothing for one that was served.
-  private func leave(_ ticket: UInt64) {
+  private func leave(_ ticket: LineTicket) {
     let waiter = shell.withLock { shell in shell.machine.leave(ticket) }
     guard let waiter else { return }
     waiter.resume(cancelled: true)

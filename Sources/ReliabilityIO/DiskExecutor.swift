@@ -36,6 +36,9 @@ package final class DiskExecutor: Sendable {
   /// How many threads have been started.
   package var threadCount: Int { queue.threadCount }
 
+  /// Threads, those that are idle, jobs that wait for one, and jobs so far.
+  var figures: (threads: Int, idle: Int, queued: Int, jobs: Int) { queue.figures }
+
   /// Runs a body of blocking calls on a disk thread and returns where the caller was.
   ///
   /// - Parameter body: Finite disk calls.

@@ -27,6 +27,8 @@ class Job {
   /// Idle threads that were signalled and have not woken yet.
   private var wakingThreads = 0
   private var threads = 0
+  private var queued = 0
+  private var jobs = 0
   private var isClosed = false
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let hasWork = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -52,8 +54,17 @@ class Job {
     return threads
   }
 
+  /// Threads, those that are idle, jobs that wait for one, and jobs so far.
+  var figures: (threads: Int, idle: Int, queued: Int, jobs: Int) {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    return (threads, idleThreads, queued, jobs)
+  }
+
   func enqueue(_ job: Job) {
     unsafe pthread_mutex_lock(mutex)
+    queued += 1
+    jobs += 1
     if let last { last.next = job } else { first = job }
     last = job
     var mustStart = false
@@ -95,6 +106,7 @@ class Job {
       first = job.next
       job.next = nil
       if first == nil { last = nil }
+      queued -= 1
       unsafe pthread_mutex_unlock(mutex)
       job.run()
       unsafe pthread_mutex_lock(mutex)
@@ -143,6 +155,7 @@ class Job {
     if isAlone {
       first = nil
       last = nil
+      queued = 0
     }
     unsafe pthread_mutex_unlock(mutex)
     while let current = job {

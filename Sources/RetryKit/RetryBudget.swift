@@ -112,18 +112,23 @@ public final class RetryBudget: MetricsSource {
 
   /// Retries granted, refused and refunded, and the tokens left.
   public func samples() -> [MetricSample] {
-    func counter(_ name: String, _ value: Int) -> MetricSample {
+    func counter(_ name: String, _ value: Int, _ help: String) -> MetricSample {
       MetricSample(
         name: name, kind: .counter, labels: [(name: "budget", value: self.name)],
-        value: Double(value))
+        value: Double(value), help: help)
     }
     return [
-      counter("retry_budget_granted_total", granted.load(ordering: .relaxed)),
-      counter("retry_budget_refused_total", refused.load(ordering: .relaxed)),
-      counter("retry_budget_refunded_total", refunded.load(ordering: .relaxed)),
+      counter(
+        "retry_budget_granted_total", granted.load(ordering: .relaxed),
+        "Retries paid for"),
+      counter(
+        "retry_budget_refused_total", refused.load(ordering: .relaxed),
+        "Retries not paid for"),
+      counter(
+        "retry_budget_refunded_total", refunded.load(ordering: .relaxed), "Tokens given back"),
       MetricSample(
         name: "retry_budget_tokens", kind: .gauge, labels: [(name: "budget", value: name)],
-        value: balance),
+        value: balance, help: "Retries that could be paid for now"),
     ]
   }
 

@@ -40,19 +40,21 @@ public final class RetryMetrics: MetricsSource {
   /// Retries begun, calls that recovered, and calls that gave up, by reason.
   public func samples() -> [MetricSample] {
     func counter(
-      _ name: String, _ value: Int, _ more: [(name: String, value: String)] = []
+      _ name: String, _ value: Int, _ help: String, _ more: [(name: String, value: String)] = []
     ) -> MetricSample {
       MetricSample(
         name: name, kind: .counter, labels: [(name: "name", value: self.name)] + more,
-        value: Double(value))
+        value: Double(value), help: help)
     }
     let counts = counts.withLock { $0 }
     return [
-      counter("retry_retries_total", counts.retries),
-      counter("retry_recoveries_total", counts.recoveries),
+      counter("retry_retries_total", counts.retries, "Attempts after the first"),
+      counter("retry_recoveries_total", counts.recoveries, "Calls that succeeded in the end"),
     ]
       + counts.stops.sorted { $0.key.rawValue < $1.key.rawValue }.map {
-        counter("retry_stops_total", $0.value, [(name: "reason", value: $0.key.rawValue)])
+        counter(
+          "retry_stops_total", $0.value, "Calls that were given up",
+          [(name: "reason", value: $0.key.rawValue)])
       }
   }
 }

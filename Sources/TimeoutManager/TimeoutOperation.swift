@@ -101,6 +101,10 @@ internal import Synchronization
     clock.cancel(self)
     let flags = Flags(rawValue: flags.load(ordering: .acquiring))
     if flags.isDisjoint(with: [.expired, .cancelled]) { child = nil }
+    if flags.contains(.expired) {
+      TimeoutStatistics.shared.recordEnd(
+        after: clock.now.sinceOrigin - end, returned: failure == nil)
+    }
   }
 
   /// What the caller throws, when the body threw.

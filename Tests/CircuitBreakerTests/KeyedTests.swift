@@ -51,9 +51,9 @@ import Testing
     func value(_ name: String, _ label: String) -> Double? {
       samples.first { $0.name == name && $0.labels.last?.value == label }?.value
     }
-    #expect(value("circuit_breaker_evictions_total", "true") == 1)
-    #expect(value("circuit_breaker_calls_total", "success") == 100, "also of those that went")
-    #expect(value("circuit_breaker_calls_total", "failure") == 2)
+    #expect(value("breaker_evictions_total", "true") == 1)
+    #expect(value("breaker_calls_total", "success") == 100, "also of those that went")
+    #expect(value("breaker_calls_total", "failure") == 2)
     #expect(samples.allSatisfy { $0.labels.allSatisfy { !$0.value.contains("/") } }, "no key")
   }
 

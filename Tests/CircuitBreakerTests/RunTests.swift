@@ -89,7 +89,7 @@ private actor Owner {
     slow.take().succeed()
     #expect(lab.breaker.state == .open)
     #expect(
-      lab.breaker.samples().first { $0.name == "circuit_breaker_slow_calls_total" }?.value == 1)
+      lab.breaker.samples().first { $0.name == "breaker_slow_calls_total" }?.value == 1)
   }
 
   @Test("Opening by hand, for a time and until further notice")

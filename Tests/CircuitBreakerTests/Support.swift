@@ -76,13 +76,13 @@ struct Lab {
 extension CircuitBreaker {
   func count(_ outcome: String) -> Int {
     let sample = samples().first {
-      $0.name == "circuit_breaker_calls_total" && $0.labels.contains { $0.value == outcome }
+      $0.name == "breaker_calls_total" && $0.labels.contains { $0.value == outcome }
     }
     return Int(sample!.value)
   }
 
   /// Calls that were admitted and ended, in whatever way.
   var ended: Int {
-    samples().filter { $0.name == "circuit_breaker_calls_total" }.reduce(0) { $0 + Int($1.value) }
+    samples().filter { $0.name == "breaker_calls_total" }.reduce(0) { $0 + Int($1.value) }
   }
 }

@@ -217,7 +217,7 @@ private struct Reference {
     var machine = RateLimiterStateMachine<Int>(
       RateRules(limits), full: limits.map { _ in RateTicks.of(start) }, maximumWaiters: 50)
     let largest = limits.map(\.burst).min() ?? 0
-    var tickets: [(ticket: UInt64, id: Int)] = []
+    var tickets: [(ticket: LineTicket, id: Int)] = []
     var differences = 0
     for id in 0..<50_000 {
       let permits = Int.random(in: 0...largest, using: &random)
@@ -248,6 +248,9 @@ private struct Reference {
       case 6:
         machine.giveBack(permits, now: now)
         reference.giveBack(permits)
+      case 7 where id % 100 == 0:
+        // The machine slept.
+        reference.advance(.seconds(3600))
       default:
         reference.advance(.microseconds(Int.random(in: 0...400_000, using: &random)))
       }
@@ -283,7 +286,7 @@ private struct Reference {
   func agreesWithAnArray(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
     var line = WaitingLine<Int>()
-    var array: [(ticket: UInt64, value: Int)] = []
+    var array: [(ticket: LineTicket, value: Int)] = []
     for value in 0..<20_000 {
       switch Int.random(in: 0..<5, using: &random) {
       case 0..<2: array.append((line.append(value), value))

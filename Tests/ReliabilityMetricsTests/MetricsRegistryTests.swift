@@ -98,6 +98,21 @@ private struct Given: MetricsSource {
     #expect(samples.contains { $0.labels.first?.value == "other" && $0.value == 7 })
   }
 
+  @Test("P29: a registry lets go of what is taken out, and keeps no figures of what is gone")
+  func sourcesThatAreTakenOutAreReleased() {
+    let registry = MetricsRegistry()
+    weak var gone: Counter?
+    for _ in 0..<1_000 {
+      let counter = Counter("calls_total")
+      gone = counter
+      registry.register(counter)
+      _ = registry.snapshot()
+      registry.unregister(counter)
+    }
+    #expect(gone == nil)
+    #expect(registry.snapshot()["calls_total"].isEmpty)
+  }
+
   @Test func badSettingsTrap() async {
     await #expect(processExitsWith: .failure) { _ = MetricsRegistry(maximumSeries: 0) }
     await #expect(processExitsWith: .failure) { _ = MetricsRegistry(prefix: "9 lives") }
