@@ -26,6 +26,11 @@ let modules = [
     name: "AtomicStore",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"]),
   Module(
+    name: "DeadLetterQueue",
+    dependencies: [
+      "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -33,7 +38,8 @@ let modules = [
     name: "Reliability",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
-      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "ReliabilityFoundation",
+      "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "DeadLetterQueue",
+      "ReliabilityFoundation",
     ]),
 ]
 
@@ -89,6 +95,7 @@ let package = Package(
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("RateLimiting"),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
+      testTarget("DeadLetterQueue", alsoUsing: ["ReliabilityIO", "AtomicStore"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting", "ReliabilityIO"]),

@@ -1,0 +1,3 @@
+import DeadLetterQueue
+import ReliabilityTesting
+import Testing
