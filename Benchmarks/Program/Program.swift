@@ -12,7 +12,8 @@ struct Program {
   static let benchmarks: [Benchmark] =
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + BreakerBenchmarks.all + LimiterBenchmarks.all + ErrorReportBenchmarks.all
-    + StoreBenchmarks.all + LogBenchmarks.all + TransactionBenchmarks.all
+    + StoreBenchmarks.all + LogBenchmarks.all + DeadLetterBenchmarks.all
+    + TransactionBenchmarks.all
     + LockBenchmarks.all + MetricsBenchmarks.all
 
   static func main() async {

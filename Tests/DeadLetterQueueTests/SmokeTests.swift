@@ -1,3 +1,0 @@
-import DeadLetterQueue
-import ReliabilityTesting
-import Testing
