@@ -62,7 +62,7 @@ public struct DeadLetterConfiguration: Sendable {
   public var maximumBytes = 256 << 20
   /// The most bytes of one payload, 16 MiB by default, at most 32.
   public var maximumPayloadBytes = 16 << 20
-  /// The most bytes of a report, 16 KiB by default; longer ones are cut as reports are. 1 to 512 KiB.
+  /// The most bytes of a report, 1 to 512 KiB, 16 KiB by default; longer ones are cut as reports are.
   public var maximumReportBytes = 16 << 10
   /// What happens when there is no room.
   public var overflow = Overflow.reject

@@ -62,10 +62,11 @@ extension DeadLetterQueue {
     _ id: UInt64, _ options: DeadLetter.RedriveOptions, _ report: inout DeadLetter.RedriveReport,
     _ body: nonisolated(nonsending) (Payload, DeadLetter) async throws -> Void
   ) async throws {
-    guard var (letter, record) = try await core.letter(id) else {
+    guard let found = try await core.letter(id) else {
       report.skipped += 1
       return
     }
+    var letter = found.letter
     let payload: Payload
     do {
       payload = try letter.payload(as: Payload.self)
@@ -103,7 +104,7 @@ extension DeadLetterQueue {
       try await attempt(payload, letter, options.retry, &attempts, body)
     } catch {
       failure = error
-      return try await settle(failure, record, number, attempts, options, &report)
+      return try await settle(failure, found.record, number, attempts, options, &report)
     }
     try await core.finishRedrive(id)
     report.succeeded += 1

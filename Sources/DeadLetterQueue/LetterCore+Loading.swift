@@ -74,7 +74,8 @@ extension LetterCore {
       do throws(StoreError) {
         if isMixed { throw StoreError(.stalePosition, path: log?.path ?? "") }
         var found = try await log?.payloads(at: wanted, generation: generation)[...] ?? []
-        return zip(ids, places.prefix(count)).map { id, place in
+        return zip(ids, places.prefix(count)).map {
+          (id, place) -> (record: [UInt8], redrives: Int)? in
           guard let place else { return nil }
           switch place.place {
           case .memory(let record): return (record, place.redrives)

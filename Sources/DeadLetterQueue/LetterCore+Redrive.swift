@@ -60,7 +60,8 @@ extension LetterCore {
     content.head.lastFailure = report.occurredAt.nanosecondsSince1970
     content.head.redrives = number
     content.head.reason = LetterText.cut(report.errorMessage, to: 1024)
-    let (head, now) = (content.head, now)
+    let head = content.head
+    let now = now
     let bytes = LetterContent.record(id, content.encoded())
     do {
       try await write([bytes], durability: configuration.durability) { state, place in

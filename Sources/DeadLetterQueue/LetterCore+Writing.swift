@@ -87,7 +87,11 @@ extension LetterCore {
       warnings = try await write(records, durability: configuration.durability) { state, place in
         state.machine.depart(leaving)
         state.counts.added += 1
-        if spills { state.counts.spilled += leaving.count } else { state.counts.dropped += leaving.count }
+        if spills {
+          state.counts.spilled += leaving.count
+        } else {
+          state.counts.dropped += leaving.count
+        }
         return state.machine.arrive(id, at: place, now: now)
       }
     } catch {
@@ -121,7 +125,8 @@ extension LetterCore {
       arrived: moment, kind: kind, category: report.category.rawValue,
       fingerprint: LetterText.cut(report.fingerprint, to: 32),
       firstFailure: first.nanosecondsSince1970, lastFailure: last.nanosecondsSince1970,
-      redrives: max(0, draft.redriveCount), source: draft.source.map { LetterText.cut($0, to: 256) },
+      redrives: max(0, draft.redriveCount),
+      source: draft.source.map { LetterText.cut($0, to: 256) },
       previous: draft.previous?.rawValue,
       reason: LetterText.cut(draft.reason ?? report.errorMessage, to: 1024))
     var content = LetterContent(

@@ -8,7 +8,7 @@ package struct LetterRecord: Sendable {
   init?(_ record: [UInt8]) {
     var cursor = JSONCursor(record)
     guard cursor.enterObject(), let first = cursor.nextName(),
-      Array(first) == Array("letter".utf8), let id = cursor.identifier(),
+      first.elementsEqual("letter".utf8), let id = cursor.identifier(),
       let (head, next) = LetterHead.read(from: &cursor)
     else { return nil }
     self.id = id

@@ -182,7 +182,7 @@ enum LetterLine {
       }
       return cursor.isBroken ? .unknown : .gone(ids)
     case "redrive":
-      guard let id = cursor.identifier(), cursor.nextName().map(Array.init) == Array("count".utf8),
+      guard let id = cursor.identifier(), cursor.nextName()?.elementsEqual("count".utf8) == true,
         let count = cursor.integer(), count >= 0
       else { return .unknown }
       return .redrive(id, count: Int(clamping: count))

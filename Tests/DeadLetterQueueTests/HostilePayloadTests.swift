@@ -16,7 +16,9 @@ import Testing
     Array(String(repeating: "[", count: 100_000).utf8),
     Array((String(repeating: "[", count: 64) + String(repeating: "]", count: 64)).utf8),
     Array((String(repeating: "[", count: 65) + String(repeating: "]", count: 65)).utf8),
-    Array((String(repeating: #"{"a":"#, count: 50_000) + "1" + String(repeating: "}", count: 50_000)).utf8),
+    Array(
+      (String(repeating: #"{"a":"#, count: 50_000) + "1" + String(repeating: "}", count: 50_000))
+        .utf8),
     [UInt8](repeating: 0x0A, count: 1 << 20),
     Array("\"".utf8) + [UInt8](repeating: 0x78, count: 1 << 20) + Array("\"".utf8),
   ]
@@ -73,7 +75,8 @@ import Testing
         if Bool.random(using: &random) {
           bytes[index] = UInt8.random(in: 0...255, using: &random)
         } else {
-          bytes.removeSubrange(index..<min(bytes.count, index + Int.random(in: 0...9, using: &random)))
+          bytes.removeSubrange(
+            index..<min(bytes.count, index + Int.random(in: 0...9, using: &random)))
         }
         if bytes.isEmpty { bytes = [0] }
       }

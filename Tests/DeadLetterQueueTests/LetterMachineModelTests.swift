@@ -45,14 +45,17 @@ import Testing
       now += Int64.random(in: 0...3, using: &random)
       let target = UInt64.random(in: 1...max(2, machine.nextID), using: &random)
       // Mostly letters that are there.
-      let id = Bool.random(using: &random) ? target : reference.letters.randomElement(using: &random)?.id ?? target
+      let id =
+        Bool.random(using: &random)
+        ? target : reference.letters.randomElement(using: &random)?.id ?? target
       switch Int.random(in: 0..<10, using: &random) {
       case 0, 1, 2:
         let kind = "k\(Int.random(in: 0..<4, using: &random))"
         let size = Int.random(in: 1...200, using: &random)
         let occupied = reference.letters.filter { $0.state != .leaving }
         var free = (
-          limits.capacity - occupied.count, limits.maximumBytes - occupied.reduce(0) { $0 + $1.size }
+          limits.capacity - occupied.count,
+          limits.maximumBytes - occupied.reduce(0) { $0 + $1.size }
         )
         var leaving: [UInt64]? = []
         if makesRoom {
@@ -80,7 +83,9 @@ import Testing
           try #require(admission == .full, "seed \(seed) step \(step)")
         }
       case 3, 4:
-        guard let id = pending.keys.min(), let leaving = pending.removeValue(forKey: id) else { break }
+        guard let id = pending.keys.min(), let leaving = pending.removeValue(forKey: id) else {
+          break
+        }
         let index = reference.index(id, .arriving)!
         if Int.random(in: 0..<8, using: &random) == 0 {
           machine.giveUpArrival(id)
@@ -124,7 +129,9 @@ import Testing
           try #require(number == nil, "seed \(seed) step \(step)")
         }
       case 7:
-        guard let index = reference.letters.firstIndex(where: { $0.state == .redriving }) else { break }
+        guard let index = reference.letters.firstIndex(where: { $0.state == .redriving }) else {
+          break
+        }
         var letter = reference.letters[index]
         switch Int.random(in: 0..<3, using: &random) {
         case 0:
@@ -182,7 +189,8 @@ import Testing
           machine.select($0, after: target, order: .newestFirst, limit: limit)
         }
         try #require(
-          down ?? [] == matching.map(\.id).reversed().filter { $0 < target }.prefix(limit).map { $0 },
+          down ?? []
+            == matching.map(\.id).reversed().filter { $0 < target }.prefix(limit).map { $0 },
           "seed \(seed) step \(step)")
         let groups = selector.map { machine.groups($0) } ?? []
         try #require(groups.reduce(0) { $0 + $1.count } == matching.count)

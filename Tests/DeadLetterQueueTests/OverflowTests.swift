@@ -61,8 +61,9 @@ import Testing
     #expect(events.departed(.spilled).count == 7)
     let spilled = try await DeadLetterQueue<Order>(archive, access: .readOnly)
     #expect(try await spilled.numbers() == Array(1...7))
-    #expect(try await spilled.letter(events.departed(.spilled).first.map { .init(rawValue: $0) }!)?
-      .attempts.count == 1)
+    #expect(
+      try await spilled.letter(events.departed(.spilled).first.map { .init(rawValue: $0) }!)?
+        .attempts.count == 1)
     await #expect(throws: StoreError.self) { try await spilled.add(1) }
   }
 

@@ -75,12 +75,17 @@ import Testing
     #expect(try await numbers { $0.ids = [.init(rawValue: 1), .init(rawValue: 77)] } == [1])
     #expect(try await numbers { $0.minimumRedrives = 1 } == [])
     #expect(try await numbers { $0.maximumRedrives = 0 } == [1, 2, 3, 4])
-    #expect(try await numbers { $0.minimumRedrives = 2; $0.maximumRedrives = 1 } == [])
+    #expect(
+      try await numbers {
+        $0.minimumRedrives = 2; $0.maximumRedrives = 1
+      } == [])
     let newest = try await queue.everything(order: .newestFirst).map(\.id.rawValue)
     #expect(newest == [4, 3, 2, 1])
   }
 
-  @Test(arguments: Kept.allCases) func pagesMissNothingWhileLettersComeAndGo(kept: Kept) async throws {
+  @Test(arguments: Kept.allCases) func pagesMissNothingWhileLettersComeAndGo(kept: Kept)
+    async throws
+  {
     let queue = try await kept.queue()
     for number in 1...20 { try await queue.add(number) }
     var seen: [Int] = []
@@ -100,7 +105,8 @@ import Testing
       }
     } while cursor != nil
     #expect(seen == Array(1...16) + [20, 21, 22, 23])
-    let end = try await queue.letters(after: .init(after: .init(rawValue: .max), order: .oldestFirst))
+    let end = try await queue.letters(
+      after: .init(after: .init(rawValue: .max), order: .oldestFirst))
     #expect(end.letters.isEmpty && end.next == nil)
   }
 

@@ -36,7 +36,8 @@ import Testing
     #expect(try await DeadLetterQueue<Order>(scratch.file("letters")).numbers() == [1, 2])
   }
 
-  @Test(.timeLimit(.minutes(10))) func aKilledOwnerLosesNothingAndItsRedriveIsCounted() async throws {
+  @Test(.timeLimit(.minutes(10))) func aKilledOwnerLosesNothingAndItsRedriveIsCounted() async throws
+  {
     let scratch = Scratch()
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [path = scratch.file("letters") as String] in

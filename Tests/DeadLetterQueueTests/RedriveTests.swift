@@ -127,11 +127,12 @@ import Testing
   @Test(arguments: Kept.allCases)
   func aTurnThatComesAfterTheDeadlineIsRefusedAtOnce(kept: Kept) async throws {
     let events = Events()
-    let queue = try await kept.queue({
-      var configuration = DeadLetterConfiguration()
-      configuration.observer = events.add
-      return configuration
-    }())
+    let queue = try await kept.queue(
+      {
+        var configuration = DeadLetterConfiguration()
+        configuration.observer = events.add
+        return configuration
+      }())
     for number in 1...3 { try await queue.add(number) }
     var options = DeadLetter.RedriveOptions()
     options.limiter = RateLimiter(RateLimit(1, per: .seconds(3600)), maximumWaiters: 0)

@@ -86,7 +86,9 @@ import Testing
 
   @Test func aFileOfALaterVersionIsOnlyRead() async throws {
     let disk = Kept.disk()
-    for change in [("\"version\":1", "\"version\":2"), ("contentVersion\":1", "contentVersion\":2")] {
+    for change in [
+      ("\"version\":1", "\"version\":2"), ("contentVersion\":1", "contentVersion\":2"),
+    ] {
       var lines = Self.version1
       lines[0] = lines[0].replacing(change.0, with: change.1)
       let bytes = Self.file(lines)
