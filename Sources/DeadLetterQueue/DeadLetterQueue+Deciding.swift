@@ -39,12 +39,13 @@ extension DeadLetterQueue {
   ///   - filter: Which letters.
   ///   - path: The file; what is there already stays, and a letter written twice counts once.
   /// - Returns: How many were written.
-  /// - Throws: `StoreError`, with the path that failed; `CancellationError` between pieces.
+  /// - Throws: `StoreError`, with the path that failed; `CancellationError` before anything is written.
   @discardableResult
   public nonisolated(nonsending) func export(
     _ filter: DeadLetter.Filter = .all, to path: String
   ) async throws -> Int {
     let ids = try await core.allIDs(matching: filter)
+    try Task.checkCancellation()
     let copy = try await LetterCore.openCopy(path, core.fileSystem)
     let count = try await core.copy(ids, to: copy)
     try await copy.close()

@@ -15,7 +15,7 @@ extension LetterCore {
   }
 
   /// What a snapshot holds, in this order.
-  private struct Written {
+  private struct Written: Sendable {
     /// The bytes before the unknown records.
     var head = 0
     var unknown: [AppendLog.Place] = []
@@ -101,7 +101,7 @@ extension LetterCore {
   private static nonisolated(nonsending) func write(
     _ plan: Plan, of log: AppendLog, to snapshot: AppendLog.Snapshot, _ written: inout Written
   ) async throws {
-    let next = LetterLine.next(plan.nextID)
+    let next = LetterLine.nextRecord(plan.nextID)
     try await snapshot.append(next)
     written.head = AppendLog.lineLength(of: next)
     let generation = plan.position.generation
@@ -135,7 +135,7 @@ extension LetterCore {
     }
     for letter in plan.letters {
       guard let redrives = letter.redrives else { continue }
-      let mark = LetterLine.redrive(letter.id, count: redrives, at: 0)
+      let mark = LetterLine.redriveRecord(letter.id, count: redrives, at: 0)
       try await snapshot.append(mark)
       written.marks += AppendLog.lineLength(of: mark)
     }

@@ -90,7 +90,6 @@ extension LetterCore {
       } catch {
         guard error.code == .stalePosition, triesLeft > 0 else { throw error }
       }
-      try Task.checkCancellation()
       // The log has moved, and the index is about to learn of it.
       if let compaction { _ = try? await compaction.value } else { try await reload() }
     }

@@ -15,7 +15,7 @@ extension LetterCore {
   nonisolated(nonsending) func allIDs(
     matching filter: DeadLetter.Filter, order: DeadLetter.Order = .oldestFirst
   ) async throws -> [UInt64] {
-    let ids = ids(matching: filter, order: order)
+    let ids = self.ids(matching: filter, order: order)
     guard let match = TextMatch(filter.text) else { return ids }
     var found: [UInt64] = []
     try await forEachRecord(of: ids) { record in

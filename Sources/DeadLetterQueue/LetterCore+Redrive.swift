@@ -8,7 +8,7 @@ extension LetterCore {
     try requireWritable()
     guard let number = state.withLock({ $0.machine.beginRedrive(id) }) else { return nil }
     do {
-      let mark = LetterLine.redrive(id, count: number, at: moment.wall)
+      let mark = LetterLine.redriveRecord(id, count: number, at: moment.wall)
       try await write([mark], durability: .none) { _, _ in }
       return number
     } catch {
@@ -20,7 +20,7 @@ extension LetterCore {
   /// The redrive succeeded: the letter leaves.
   package nonisolated(nonsending) func finishRedrive(_ id: UInt64) async throws {
     do {
-      let record = LetterLine.gone([id], "redriven", why: nil, at: moment.wall)
+      let record = LetterLine.goneRecord([id], "redriven", why: nil, at: moment.wall)
       try await write([record], durability: configuration.durability) { state, _ in
         state.machine.finishRedrive(id)
         state.counts.redriven += 1
@@ -84,7 +84,7 @@ extension LetterCore {
       return state.machine.giveUpRedrive(id, counts: false)
     }
     guard let count else { return }
-    let mark = LetterLine.redrive(id, count: count, at: moment.wall)
+    let mark = LetterLine.redriveRecord(id, count: count, at: moment.wall)
     // If this fails, a number is counted too high after a restart.
     try? await write([mark], durability: .none) { _, _ in }
   }

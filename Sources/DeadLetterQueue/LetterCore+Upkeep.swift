@@ -38,7 +38,7 @@ extension LetterCore {
     return try await AppendLog(path, options: options, fileSystem: fileSystem)
   }
 
-  /// Appends the records of letters to another log, durably.
+  /// Appends the records of letters to another log, durably and whatever becomes of the task.
   ///
   /// - Returns: How many.
   @discardableResult
@@ -52,7 +52,7 @@ extension LetterCore {
       rest = rest.dropFirst(found.count)
       let records = found.compactMap { $0?.record }
       if records.isEmpty { continue }
-      try await copy.append(contentsOf: records, durability: .full)
+      _ = try await Self.append(records, to: copy, durability: .full)
       count += records.count
     }
     return count

@@ -1,9 +1,8 @@
 extension LetterCore {
-  /// Writes records, whatever becomes of the task: what has happened must not be lost to a cancellation.
-  nonisolated(nonsending) func append(
-    _ records: [[UInt8]], durability: Durability
-  ) async throws -> AppendLog.Receipt? {
-    guard let log else { return nil }
+  /// Appends records, whatever becomes of the task: what has happened must not be lost to a cancellation.
+  static nonisolated(nonsending) func append(
+    _ records: [[UInt8]], to log: AppendLog, durability: Durability
+  ) async throws -> AppendLog.Receipt {
     do {
       return try await log.append(contentsOf: records, durability: durability)
     } catch is CancellationError {
@@ -25,22 +24,23 @@ extension LetterCore {
     _ apply: @Sendable (inout State, LetterPlace) -> Result
   ) async throws -> Result {
     let write = state.withLock { $0.ledger?.begin() }
-    let receipt: AppendLog.Receipt?
+    var receipt: AppendLog.Receipt?
     do {
-      receipt = try await append(records, durability: durability)
+      if let log { receipt = try await Self.append(records, to: log, durability: durability) }
     } catch {
       state.withLock { state in if let write { state.ledger?.finish(write, nil) } }
       throw error
     }
     let first = records[0]
+    let written = receipt
     let result = state.withLock { state in
       var place = LetterPlace.memory(first)
-      if let receipt, let start = state.ledger?.translate(receipt.start) {
+      if let written, let start = state.ledger?.translate(written.start) {
         place = .log(
           AppendLog.Place(offset: start.offset, length: AppendLog.lineLength(of: first)),
           generation: start.generation)
       }
-      if let write { state.ledger?.finish(write, receipt) }
+      if let write { state.ledger?.finish(write, written) }
       return apply(&state, place)
     }
     startUpkeepIfDue()
@@ -58,7 +58,7 @@ extension LetterCore {
         .payloadTooLarge, queue: configuration.name, limit: configuration.maximumPayloadBytes)
       throw refuse(error, kind)
     }
-    let content = content(of: draft, kind: kind, payload: payload)
+    let content = self.content(of: draft, kind: kind, payload: payload)
     let bytes = content.encoded()
     let now = now
     let admission = state.withLock { state in
@@ -79,7 +79,7 @@ extension LetterCore {
           try await copy(leaving, to: try await openArchive(path))
         }
         records.append(
-          LetterLine.gone(
+          LetterLine.goneRecord(
             leaving, configuration.overflow == .dropOldest ? "dropped" : "spilled", why: nil,
             at: content.head.arrived.wall))
       }
@@ -174,7 +174,8 @@ extension LetterCore {
     if case .discarded(let reason) = departure { why = LetterText.cut(reason, to: 1024) }
     let at = moment.wall
     let records = stride(from: 0, to: leaving.count, by: 1000).map { start in
-      LetterLine.gone(leaving[start..<min(start + 1000, leaving.count)], word, why: why, at: at)
+      LetterLine.goneRecord(
+        leaving[start..<min(start + 1000, leaving.count)], word, why: why, at: at)
     }
     do {
       try await write(records, durability: configuration.durability) { state, _ in

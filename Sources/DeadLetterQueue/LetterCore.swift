@@ -129,7 +129,7 @@ package final class LetterCore: Sendable {
     _ = try? await tasks.1?.value
     if let archive = archive.withLock({ $0 }) { try? await archive.value.close() }
     defer { ownership?.giveUp() }
-    try await log?.close()
+    if state.withLock({ $0.readOnlyReason == nil }) { try await log?.close() }
   }
 }
 

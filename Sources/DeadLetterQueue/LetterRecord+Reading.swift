@@ -76,7 +76,10 @@ extension LetterContent {
   /// Keeps a member that this version does not know, for the next time the letter is written.
   mutating func keep(_ name: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>?) {
     guard let value else { return }
-    unknownMembers += Array(",\"".utf8) + name + Array("\":".utf8) + value
+    unknownMembers += ",\"".utf8
+    unknownMembers += name
+    unknownMembers += "\":".utf8
+    unknownMembers += value
   }
 
   private static let headMembers: Set<String> = [

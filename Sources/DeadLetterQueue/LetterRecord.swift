@@ -146,7 +146,8 @@ extension LetterHead {
       default: cursor.skipValue()
       }
     }
-    return cursor.isBroken ? nil : (head, nil)
+    if cursor.isBroken { return nil }
+    return (head, nil)
   }
 }
 
@@ -186,12 +187,14 @@ enum LetterLine {
         let count = cursor.integer(), count >= 0
       else { return .unknown }
       return .redrive(id, count: Int(clamping: count))
-    case "next": return cursor.identifier().map { .next($0) } ?? .unknown
+    case "next":
+      guard let id = cursor.identifier() else { return .unknown }
+      return .next(id)
     default: return .unknown
     }
   }
 
-  static func gone(_ ids: some Sequence<UInt64>, _ reason: String, why: String?, at: Int64)
+  static func goneRecord(_ ids: some Sequence<UInt64>, _ reason: String, why: String?, at: Int64)
     -> [UInt8]
   {
     var writer = JSONWriter()
@@ -204,11 +207,11 @@ enum LetterLine {
     return writer.finish()
   }
 
-  static func redrive(_ id: UInt64, count: Int, at: Int64) -> [UInt8] {
+  static func redriveRecord(_ id: UInt64, count: Int, at: Int64) -> [UInt8] {
     Array(#"{"redrive":\#(id),"count":\#(count),"at_ns":\#(at)}"#.utf8)
   }
 
-  static func next(_ id: UInt64) -> [UInt8] { Array(#"{"next":\#(id)}"#.utf8) }
+  static func nextRecord(_ id: UInt64) -> [UInt8] { Array(#"{"next":\#(id)}"#.utf8) }
 }
 
 extension JSONCursor {

@@ -53,7 +53,7 @@ import Testing
       switch kept {
       case .inMemory: DeadLetterQueue<Order>(configuration: configuration)
       case .onDisk:
-        try await DeadLetterQueue(scratch.file("letters"), configuration: configuration)
+        try await DeadLetterQueue<Order>(scratch.file("letters"), configuration: configuration)
       }
     for number in 1...10 { try await queue.add(number) }
     #expect(try await queue.numbers() == [8, 9, 10])
@@ -65,6 +65,18 @@ import Testing
       try await spilled.letter(events.departed(.spilled).first.map { .init(rawValue: $0) }!)?
         .attempts.count == 1)
     await #expect(throws: StoreError.self) { try await spilled.add(1) }
+  }
+
+  @Test func aDyingTaskStillMakesRoomForItsWork() async throws {
+    let events = Events()
+    let queue = try await Kept.onDisk.queue(configuration(.spill(to: "data/other-letters"), events))
+    for number in 1...3 { try await queue.add(number) }
+    let task = Task {
+      unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+      try await queue.add(4)
+    }
+    try await task.value
+    #expect(try await queue.numbers() == [2, 3, 4] && events.departed(.spilled) == [1])
   }
 
   @Test func anArchiveThatCannotBeWrittenLosesNothing() async throws {

@@ -181,7 +181,7 @@ import Testing
     let task = Task {
       try await queue.redrive { order, _ in
         if order.number == 2 {
-          withUnsafeCurrentTask { unsafe $0?.cancel() }
+          unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
           throw Broken(text: "closed under me")
         }
       }
@@ -206,7 +206,7 @@ import Testing
     let queue = try await kept.queue()
     for number in 1...2 { try await queue.add(number) }
     let task = Task {
-      try await queue.redrive { _, _ in withUnsafeCurrentTask { unsafe $0?.cancel() } }
+      try await queue.redrive { _, _ in unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
     }
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(try await queue.numbers() == [2])
@@ -215,7 +215,7 @@ import Testing
   @Test(arguments: Kept.allCases) func aDyingTaskMayStillGiveUpItsWork(kept: Kept) async throws {
     let queue = try await kept.queue()
     let task = Task {
-      withUnsafeCurrentTask { unsafe $0?.cancel() }
+      unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
       try await queue.add(1)
     }
     try await task.value

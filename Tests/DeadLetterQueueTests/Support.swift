@@ -51,6 +51,15 @@ final class Events: Sendable {
   }
 }
 
+/// How often each order was worked on.
+final class Tally: Sendable {
+  private let runs = Lock<[Int: Int]>([:])
+
+  func count(_ number: Int) { runs.withLock { $0[number, default: 0] += 1 } }
+
+  var all: [Int: Int] { runs.withLock { $0 } }
+}
+
 /// A directory of one test, removed with it.
 final class Scratch: Sendable {
   let path: String
