@@ -102,6 +102,7 @@ import Testing
   @Test func anExportFailsWithItsOwnPath() async throws {
     let disk = Kept.disk()
     let queue = try await queue(disk)
+    try await queue.export(.kind("none"), to: "data/export")
     disk.fail(.write, at: 1, with: .noSpace, persistently: true)
     let error = await #expect(throws: StoreError.self) {
       try await queue.export(to: "data/export")

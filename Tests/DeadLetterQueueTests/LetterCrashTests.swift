@@ -3,6 +3,14 @@ import Testing
 
 @testable import DeadLetterQueue
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Cuts the power after every call and looks at every state the disk may be in.
 @Suite(.serialized, .offThePool) struct LetterCrashTests {
   struct Violated: Error, CustomStringConvertible {
@@ -28,6 +36,9 @@ import Testing
     return try await DeadLetterQueue(
       "data/letters", configuration: configuration, fileSystem: disk.fileSystem)
   }
+
+  /// Whether there is time for ten thousand states: a minute.
+  private static let isLong = unsafe getenv("RELIABILITY_LONG_TESTS") != nil
 
   private static func exploration(_ samples: Int) -> ExplorationOptions {
     var options = ExplorationOptions()
@@ -117,7 +128,7 @@ import Testing
   @Test(.timeLimit(.minutes(10)))
   func nothingAcknowledgedIsLostAndNothingDiscardedComesBack() async throws {
     let report = try await SimulatedDisk.explore(
-      options: Self.exploration(260),
+      options: Self.exploration(Self.isLong ? 2500 : 60),
       prepare: { disk in try disk.write("data/other", "x") },
       run: Self.live,
       check: { disk, acknowledged in
@@ -128,12 +139,12 @@ import Testing
         try Self.check(try await Self.numbers(disk), acknowledged)
       })
     print("DeadLetterQueue, one crash: \(report)")
-    #expect(report.distinctStates >= 10_000)
+    #expect(report.distinctStates >= (Self.isLong ? 10_000 : 400))
   }
 
   @Test(.timeLimit(.minutes(10)))
   func openingAgainHealsAlsoWhenItIsCutOff() async throws {
-    var options = Self.exploration(4)
+    var options = Self.exploration(Self.isLong ? 40 : 3)
     options.secondCrashStates = 1
     let report = try await SimulatedDisk.explore(
       options: options,
@@ -150,13 +161,13 @@ import Testing
         #expect(try await Self.redrives(queue) == [10: 0] && id.rawValue > UInt64(count))
       })
     print("DeadLetterQueue, two crashes: \(report)")
-    #expect(report.distinctStates >= 200)
+    #expect(report.distinctStates >= 150)
   }
 
   @Test(.timeLimit(.minutes(10)))
   func whatSpillsIsInTheQueueOrInTheArchive() async throws {
     let report = try await SimulatedDisk.explore(
-      options: Self.exploration(30),
+      options: Self.exploration(Self.isLong ? 1000 : 20),
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in
         var configuration = Self.configuration

@@ -197,6 +197,7 @@ import Testing
     }
     #expect(warnings() == ["piled 11 > 10"])
     try await queue.discard(.ids((1...3).map { .init(rawValue: $0) }), reason: "x")
+    clock.advance(by: .seconds(100))
     for number in 13...14 { try await queue.add(number) }
     #expect(warnings() == ["piled 11 > 10"])
     try await queue.discard(.ids((4...6).map { .init(rawValue: $0) }), reason: "x")
