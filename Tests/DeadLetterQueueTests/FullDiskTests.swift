@@ -103,7 +103,7 @@ import Testing
     let disk = Kept.disk()
     let queue = try await queue(disk)
     try await queue.export(.kind("none"), to: "data/export")
-    disk.fail(.write, at: 1, with: .noSpace, persistently: true)
+    disk.fail(.write, on: "export", at: 1, with: .noSpace, persistently: true)
     let error = await #expect(throws: StoreError.self) {
       try await queue.export(to: "data/export")
     }

@@ -91,7 +91,9 @@ import Testing
     try await withThrowingTaskGroup { group in
       for number in 6...8 {
         group.addTask {
-          try await queue.add(number)
+          // Of several sectors, and in one write.
+          let order = Order(number: number, note: String(repeating: "x", count: 1500))
+          try await queue.add(order, kind: "large", error: Broken())
           disk.acknowledge("added \(number)")
         }
       }

@@ -130,13 +130,13 @@ import Testing
     var configuration = DeadLetterConfiguration()
     configuration.observer = events.add
     let queue = try await kept.queue(configuration)
-    for number in 1...2500 { try await queue.add(number, kind: number % 2 == 0 ? "even" : "odd") }
-    #expect(try await queue.discard(.kind("even"), reason: "test data") == 1250)
+    for number in 1...1200 { try await queue.add(number, kind: number % 10 == 0 ? "odd" : "even") }
+    #expect(try await queue.discard(.kind("even"), reason: "test data") == 1080)
     #expect(try await queue.discard(.kind("even"), reason: "again") == 0)
     #expect(try await queue.discard(DeadLetter.ID(rawValue: 2), reason: "again") == false)
-    #expect(queue.count == 1250 && queue.statistics.counts.discarded == 1250)
-    #expect(events.departed(.discarded(reason: "test data")).count == 1250)
-    #expect(try await queue.numbers(.kind("odd")).count == 1250)
+    #expect(queue.count == 120 && queue.statistics.counts.discarded == 1080)
+    #expect(events.departed(.discarded(reason: "test data")).count == 1080)
+    #expect(try await queue.numbers(.kind("odd")).count == 120)
   }
 
   @Test(arguments: Kept.allCases) func figuresCarryTheNamesOfTheMission(kept: Kept) async throws {
@@ -203,7 +203,7 @@ import Testing
     try await queue.discard(.ids((4...6).map { .init(rawValue: $0) }), reason: "x")
     clock.advance(by: .seconds(100))
     for number in 15...20 { try await queue.add(number) }
-    #expect(warnings() == ["piled 11 > 10", "fast 4", "piled 11 > 10"])
+    #expect(warnings() == ["piled 11 > 10", "piled 11 > 10", "fast 4"])
   }
 
   @Test func badConfigurationsNameTheirField() {
