@@ -18,7 +18,7 @@ enum DeadLetterBenchmarks {
   /// A letter of the usual size: one failure, one attempt.
   private static let draft = DeadLetter.Draft(kind: "charge", error: TillError(till: 4))
 
-  private static func configuration() -> DeadLetterConfiguration {
+  private static func settings() -> DeadLetterConfiguration {
     var configuration = DeadLetterConfiguration()
     configuration.capacity = 200_000
     configuration.maximumBytes = 1 << 30
@@ -27,7 +27,7 @@ enum DeadLetterBenchmarks {
   }
 
   private static let addInMemory = Benchmark.timed("dlq/add-memory") {
-    var configuration = configuration()
+    var configuration = settings()
     configuration.capacity = 10_000
     let queue = DeadLetterQueue<Order>(configuration: configuration)
     return Comparison(
@@ -37,7 +37,7 @@ enum DeadLetterBenchmarks {
   }
 
   /// A record as large as a letter's, for the log alone.
-  private static func record(_ directory: ScratchDirectory) async throws -> [UInt8] {
+  private static func equalRecord(_ directory: ScratchDirectory) async throws -> [UInt8] {
     let queue = try await DeadLetterQueue<Order>(directory.path + "/measure")
     let before = queue.statistics.fileBytes ?? 0
     try await queue.add(Order(number: 123_456), as: draft)
@@ -48,9 +48,9 @@ enum DeadLetterBenchmarks {
 
   private static let addOne = Benchmark.timed("dlq/add-1") {
     let directory = try ScratchDirectory()
-    let record = try await record(directory)
+    let record = try await equalRecord(directory)
     let queue = try await DeadLetterQueue<Order>(
-      directory.path + "/letters", configuration: configuration())
+      directory.path + "/letters", configuration: settings())
     let log = try await AppendLog(directory.path + "/log")
     return Comparison(
       subject: { iterations in
@@ -69,9 +69,9 @@ enum DeadLetterBenchmarks {
   private static let addMany = Benchmark(name: "dlq/add-64") {
     let directory = try ScratchDirectory()
     defer { directory.remove() }
-    let record = try await record(directory)
+    let record = try await equalRecord(directory)
     let queue = try await DeadLetterQueue<Order>(
-      directory.path + "/letters", configuration: configuration())
+      directory.path + "/letters", configuration: settings())
     let log = try await AppendLog(directory.path + "/log")
     var samples: [Double] = []
     var yardstick: [Double] = []
@@ -91,7 +91,7 @@ enum DeadLetterBenchmarks {
 
   /// A hundred thousand letters on disk: ten kinds, fifty fingerprints, five categories.
   private static func full(_ directory: ScratchDirectory) async throws -> DeadLetterQueue<Order> {
-    var configuration = configuration()
+    var configuration = settings()
     configuration.durability = .none
     let queue = try await DeadLetterQueue<Order>(
       directory.path + "/letters", configuration: configuration)

@@ -74,6 +74,15 @@ extension DeadLetter {
     public let after: ID
     /// In which order.
     public let order: Order
+
+    /// Makes a cursor that goes on behind a letter, whether or not it is still here.
+    ///
+    /// - Parameters:
+    ///   - id: The last letter that was seen.
+    ///   - order: In which order.
+    public init(after id: ID, order: Order = .oldestFirst) {
+      (self.after, self.order) = (id, order)
+    }
   }
 
   /// Some of the letters that a filter lets through.
