@@ -28,6 +28,11 @@ let modules = [
     name: "AtomicStore",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"]),
   Module(
+    name: "DeadLetterQueue",
+    dependencies: [
+      "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -36,7 +41,7 @@ let modules = [
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching",
+      "ResilientCaching", "DeadLetterQueue",
       "ReliabilityFoundation",
     ]),
 ]
@@ -100,6 +105,7 @@ let package = Package(
       testTarget("ResilientCaching", alsoUsing: ["CircuitBreaker"]),
       testTarget("RateLimiting", alsoUsing: ["ReliabilityMetrics"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
+      testTarget("DeadLetterQueue", alsoUsing: ["ReliabilityIO", "AtomicStore"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests",

@@ -26,6 +26,7 @@ struct Program {
   ].flatMap(\.self)
     CacheBenchmarks.all,
     ConcurrencyBenchmarks.all,
+    DeadLetterBenchmarks.all,
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

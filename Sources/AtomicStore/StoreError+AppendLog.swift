@@ -15,6 +15,8 @@ extension StoreError.Code {
   ///
   /// Before appending them again, look for them.
   public static let appendUncertain = Self(rawValue: "appendUncertain")
+  /// The store has one owner at a time, and that is another process or another instance; see ``StoreError/owner``.
+  public static let inUse = Self(rawValue: "inUse")
 }
 
 extension StoreError {
@@ -29,6 +31,8 @@ extension StoreError {
     case .stalePosition: "The position in \(path) is no longer valid: the log was compacted."
     case .appendUncertain:
       "It is not known whether the record was saved to \(path): the disk reported a failure."
+    case .inUse:
+      owner.map { "\(path) is in use by \($0)." } ?? "\(path) is in use by another process."
     default: nil
     }
   }
@@ -43,6 +47,7 @@ extension StoreError {
     case .readOnly: ["Open the log with write access."]
     case .stalePosition: ["Read the log from its beginning."]
     case .appendUncertain: ["Look for the record before saving it again.", "Check the disk."]
+    case .inUse: ["Close it there first, or open it to read only."]
     default: nil
     }
   }

@@ -66,6 +66,9 @@ public struct StoreError: ClassifiedError, Hashable {
   /// A temporary file that could not be removed, or `nil`.
   public let leftover: String?
 
+  /// Who has the file, with ``Code/inUse`` and as far as it is known.
+  public let owner: LockOwner?
+
   /// Describes a save that did not take effect.
   ///
   /// - Parameters:
@@ -73,13 +76,16 @@ public struct StoreError: ClassifiedError, Hashable {
   ///   - path: The path that was to be written.
   ///   - cause: The call that failed.
   ///   - leftover: A temporary file that could not be removed.
+  ///   - owner: Who has the file.
   public init(
-    _ code: Code, path: String, cause: SystemCallError? = nil, leftover: String? = nil
+    _ code: Code, path: String, cause: SystemCallError? = nil, leftover: String? = nil,
+    owner: LockOwner? = nil
   ) {
     self.code = code
     self.path = path
     self.cause = cause
     self.leftover = leftover
+    self.owner = owner
   }
 
   /// `ErrorCategory.validation` for a path that can never work, else what the failed call says.
@@ -98,6 +104,7 @@ public struct StoreError: ClassifiedError, Hashable {
     switch code {
     case .syncFailed: .retryable()
     case .targetIsLeased: .retryable(after: .milliseconds(100))
+    case .inUse: .retryable()
     case .targetIsMountPoint, .appendUncertain: .notRetryable
     default: cause?.retryability ?? .notRetryable
     }
@@ -112,6 +119,7 @@ extension StoreError: CustomStringConvertible {
       case .notReadable: "was not read"
       case .writtenInPart: "was written in part"
       case .appendUncertain: "may have been written"
+      case .inUse: "is in use" + (owner.map { " by \($0)" } ?? "")
       default: "was not written"
       }
     var text = "\(code.rawValue): \(path) \(effect)"

@@ -17,12 +17,15 @@ import Testing
     "ResilientCaching": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
+    "DeadLetterQueue": [
+      "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
+    ],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching",
+      "ResilientCaching", "DeadLetterQueue",
       "ReliabilityFoundation",
     ],
   ]
@@ -75,10 +78,11 @@ import Testing
         #expect(imports.isDisjoint(with: libc), "\(file.path)")
       }
       if !file.path.hasPrefix("Sources/ReliabilityFoundation/") {
-        // JSON only, in two files; Apple platforms have it in Foundation.
+        // JSON only, in three files; Apple platforms have it in Foundation.
         let coding: Set = [
           "Sources/AtomicStore/DocumentFormat+Coding.swift",
           "Sources/AtomicStore/AppendLog+Append.swift",
+          "Sources/DeadLetterQueue/PayloadCoding.swift",
         ]
         let allowed: Set =
           coding.contains(file.path) ? ["FoundationEssentials", "Foundation"] : []

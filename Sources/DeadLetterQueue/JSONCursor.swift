@@ -1,0 +1,245 @@
+/// Walks over one JSON text and builds nothing.
+///
+/// For records whose checksum was right. Text that is no JSON makes it stop, never trap.
+struct JSONCursor {
+  let text: ArraySlice<UInt8>
+  private(set) var index: Int
+  /// Whether something was met that is not where it should be.
+  private(set) var isBroken = false
+
+  init(_ text: ArraySlice<UInt8>) {
+    self.text = text
+    index = text.startIndex
+  }
+
+  init(_ text: [UInt8]) { self.init(text[...]) }
+
+  private var byte: UInt8? { index < text.endIndex ? text[index] : nil }
+
+  private mutating func skipSpace() {
+    while index < text.endIndex, text[index] <= 0x20 { index += 1 }
+  }
+
+  private mutating func take(_ wanted: UInt8) -> Bool {
+    skipSpace()
+    guard byte == wanted else { return false }
+    index += 1
+    return true
+  }
+
+  private mutating func broken<Result>() -> Result? {
+    isBroken = true
+    return nil
+  }
+
+  /// Goes into an object.
+  mutating func enterObject() -> Bool {
+    if take(UInt8(ascii: "{")) { return true }
+    isBroken = true
+    return false
+  }
+
+  /// Goes into an array.
+  mutating func enterArray() -> Bool {
+    if take(UInt8(ascii: "[")) { return true }
+    isBroken = true
+    return false
+  }
+
+  /// The next member's name without quotes, as it is written; the cursor then stands before its value.
+  ///
+  /// - Returns: `nil` behind the last member, whose brace is passed.
+  mutating func nextName() -> ArraySlice<UInt8>? {
+    if take(UInt8(ascii: "}")) { return nil }
+    _ = take(UInt8(ascii: ","))
+    skipSpace()
+    guard let name = rawString(), take(UInt8(ascii: ":")) else { return broken() }
+    return name
+  }
+
+  /// Whether another element follows in an array; the bracket behind the last one is passed.
+  mutating func hasNextElement() -> Bool {
+    if take(UInt8(ascii: "]")) { return false }
+    _ = take(UInt8(ascii: ","))
+    skipSpace()
+    if byte == nil { isBroken = true }
+    return byte != nil
+  }
+
+  /// Passes a string; its bytes without the quotes.
+  private mutating func rawString() -> ArraySlice<UInt8>? {
+    guard byte == UInt8(ascii: "\"") else { return broken() }
+    let start = index + 1
+    var at = start
+    while at < text.endIndex {
+      switch text[at] {
+      case UInt8(ascii: "\""):
+        index = at + 1
+        return text[start..<at]
+      case UInt8(ascii: "\\"): at += 2
+      default: at += 1
+      }
+    }
+    index = text.endIndex
+    return broken()
+  }
+
+  /// Passes a value; its bytes as they are written.
+  @discardableResult
+  mutating func skipValue() -> ArraySlice<UInt8>? {
+    skipSpace()
+    let start = index
+    var depth = 0
+    while let byte {
+      switch byte {
+      case UInt8(ascii: "\""):
+        if rawString() == nil { return nil }
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        depth += 1
+        index += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        if depth == 0 { return start < index ? text[start..<index] : broken() }
+        depth -= 1
+        index += 1
+      case UInt8(ascii: ","), UInt8(ascii: ":"), 0...0x20:
+        if depth == 0 { return start < index ? text[start..<index] : broken() }
+        index += 1
+        continue
+      default:
+        index += 1
+        continue
+      }
+      if depth == 0 { return text[start..<index] }
+    }
+    return depth == 0 && start < index ? text[start..<index] : broken()
+  }
+
+  /// A whole number, `nil` when the value is something else; passes it in any case.
+  mutating func integer() -> Int64? {
+    guard let bytes = skipValue() else { return nil }
+    return Int64(String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// A string, `nil` when the value is something else; passes it in any case.
+  mutating func string() -> String? {
+    skipSpace()
+    guard byte == UInt8(ascii: "\"") else {
+      skipValue()
+      return nil
+    }
+    return rawString().map(JSONText.unescaped)
+  }
+}
+
+/// What is asked of pieces of JSON text.
+enum JSONText {
+  /// The text of a string's bytes between the quotes.
+  static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
+    guard bytes.contains(UInt8(ascii: "\\")) else { return String(decoding: bytes, as: UTF8.self) }
+    var units: [UInt16] = []
+    var result = ""
+    var plain = bytes.startIndex
+    var index = bytes.startIndex
+    func flush() {
+      result += String(decoding: units, as: UTF16.self)
+      units = []
+    }
+    while index < bytes.endIndex {
+      guard bytes[index] == UInt8(ascii: "\\"), index + 1 < bytes.endIndex else {
+        index += 1
+        continue
+      }
+      if plain < index {
+        flush()
+        result += String(decoding: bytes[plain..<index], as: UTF8.self)
+      }
+      switch bytes[index + 1] {
+      case UInt8(ascii: "b"): units.append(0x08)
+      case UInt8(ascii: "f"): units.append(0x0C)
+      case UInt8(ascii: "n"): units.append(0x0A)
+      case UInt8(ascii: "r"): units.append(0x0D)
+      case UInt8(ascii: "t"): units.append(0x09)
+      case UInt8(ascii: "u") where index + 6 <= bytes.endIndex:
+        let digits = String(decoding: bytes[(index + 2)..<(index + 6)], as: UTF8.self)
+        units.append(UInt16(digits, radix: 16) ?? 0xFFFD)
+        index += 4
+      case let other: units.append(UInt16(other))
+      }
+      index += 2
+      plain = index
+    }
+    flush()
+    if plain < bytes.endIndex { result += String(decoding: bytes[plain...], as: UTF8.self) }
+    return result
+  }
+
+  /// A string's bytes between the quotes, as our writer escapes them.
+  static func escaped(_ text: String) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.string(text)
+    return Array(writer.finish().dropFirst().dropLast())
+  }
+
+  /// Whether a value holds a text: in a string or as (a part of) a number, not in the name of a member.
+  ///
+  /// - Parameter needle: As ``escaped(_:)`` gives it, ASCII letters in lower case.
+  static func values(of text: ArraySlice<UInt8>, contain needle: [UInt8]) -> Bool {
+    if needle.isEmpty { return true }
+    var index = text.startIndex
+    while index < text.endIndex {
+      let start = index
+      switch text[index] {
+      case UInt8(ascii: "\""):
+        index += 1
+        while index < text.endIndex, text[index] != UInt8(ascii: "\"") {
+          index += text[index] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        let end = min(index, text.endIndex)
+        index = min(index + 1, text.endIndex)
+        var next = index
+        while next < text.endIndex, text[next] <= 0x20 { next += 1 }
+        let isName = next < text.endIndex && text[next] == UInt8(ascii: ":")
+        if !isName && contains(text[(start + 1)..<end], needle) { return true }
+      case UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "["), UInt8(ascii: "]"),
+        UInt8(ascii: ","), UInt8(ascii: ":"), 0...0x20:
+        index += 1
+      default:
+        while index < text.endIndex, isAtom(text[index]) { index += 1 }
+        if index == start { index += 1 }
+        if contains(text[start..<index], needle) { return true }
+      }
+    }
+    return false
+  }
+
+  private static func isAtom(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: "\""), 0...0x20:
+      false
+    default: true
+    }
+  }
+
+  /// Whether bytes hold others, ASCII letters in either case.
+  static func contains(_ bytes: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
+    guard let first = needle.first else { return true }
+    var start = bytes.startIndex
+    let last = bytes.endIndex - needle.count
+    while start <= last {
+      if lowercased(bytes[start]) == first {
+        var length = 1
+        while length < needle.count, lowercased(bytes[start + length]) == needle[length] {
+          length += 1
+        }
+        if length == needle.count { return true }
+      }
+      start += 1
+    }
+    return false
+  }
+
+  @inline(__always)
+  static func lowercased(_ byte: UInt8) -> UInt8 {
+    byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
+  }
+}
