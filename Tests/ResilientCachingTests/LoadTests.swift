@@ -1,6 +1,7 @@
 import CircuitBreaker
 import ReliabilityCore
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import ResilientCaching

@@ -2,6 +2,7 @@ import CircuitBreaker
 import Foundation
 import ReliabilityCore
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import ResilientCaching

@@ -1,4 +1,5 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import Testing
 
 @testable import ResourcePooling
