@@ -74,6 +74,11 @@ private struct Experiment {
     age += 1
     (done, reference.done) = ([], [])
     let name: String
+    if reference.isStopped {
+      // Loans that were recalled end some day.
+      if !loans.isEmpty { return giveBack() }
+      begin()
+    }
     switch Int.random(in: 0..<1000, using: &generator) {
     case 0..<270: name = lend()
     case 270..<480: name = giveBack()
@@ -94,10 +99,8 @@ private struct Experiment {
       note(machine.keepWarm(now: now))
       reference.warm(now)
       name = "warm"
-    case 991..<993 where age > 300: name = stop()
-    default:
-      if reference.isStopped, loans.isEmpty { begin() }
-      name = "begin"
+    case 991..<994 where age > 300: name = stop()
+    default: name = lend()
     }
     kinds[name, default: 0] += 1
     return name
