@@ -19,7 +19,7 @@ import Testing
         "seed \(seed), step \(step), \(operation): \(experiment.difference ?? "")")
     }
     try #require(experiment.finish() == nil, "seed \(seed)")
-    #expect(experiment.created > 500, "seed \(seed)")
+    #expect(experiment.created > 100, "seed \(seed)")
   }
 }
 
