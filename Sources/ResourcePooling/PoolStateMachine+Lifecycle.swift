@@ -26,6 +26,10 @@ extension PoolStateMachine {
       failures += 1
       let delay = rules.backoff.delay(afterAttempt: failures, using: &generator)
       retryAt = now.saturatingAdd(delay.nanoseconds)
+      // Told now, also where there is no backoff: they would wait for one failure after the other.
+      if tally.live == 0 {
+        while let waiter = line.removeFirst() { refuse(waiter, .creationFails(until: retryAt)) }
+      }
     }
     return settle(now)
   }

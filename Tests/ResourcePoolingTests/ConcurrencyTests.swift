@@ -55,11 +55,17 @@ private final class Ledger: Sendable {
     configuration.creationBackoff = .constant(.nanoseconds(1), jitter: .none)
     configuration.discardAfter = { $0 is CancellationError }
     configuration.observer = { [ledger] _ in _ = ledger.stillOpen }
+    typealias Check = @Sendable (Int) async throws -> Bool
+    let checkOnLend: Check = { _ in call() % 11 != 0 }
+    let checkOnReturn: Check = { _ in call() % 13 != 0 }
+    let rollback: @Sendable (Int) async throws -> Void = { _ in
+      if call() % 17 == 0 { throw Down() }
+    }
     let pool = ResourcePool<Int>(
       name: "storm", configuration: configuration,
-      checkOnLend: kind & 1 == 0 ? nil : { _ in call() % 11 != 0 },
-      checkOnReturn: kind & 1 == 0 ? nil : { _ in call() % 13 != 0 },
-      rollback: kind & 2 == 0 ? nil : { _ in if call() % 17 == 0 { throw Down() } }
+      checkOnLend: kind & 1 == 0 ? nil : checkOnLend,
+      checkOnReturn: kind & 1 == 0 ? nil : checkOnReturn,
+      rollback: kind & 2 == 0 ? nil : rollback
     ) {
       await Task.yield()
       if call() % 7 == 0 { throw Down() }
@@ -70,7 +76,7 @@ private final class Ledger: Sendable {
       if call() % 5 == 0 { throw Down() }
     }
     let run = Task { await pool.run() }
-    await withTaskGroup { group in
+    await withTaskGroup(of: Void.self) { group in
       for id in 0..<400 {
         let work = Task {
           for turn in 0..<3 {

@@ -186,6 +186,10 @@ struct ReferencePool {
     if !isStopping {
       failures += 1
       retryAt = now + rules.backoff.delayWithoutJitter(afterAttempt: failures).nanoseconds
+      if live == 0 {
+        for waiter in line { done.append("refuse \(waiter)") }
+        line = []
+      }
     }
     settle(now)
   }
