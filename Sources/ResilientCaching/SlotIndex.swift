@@ -1,4 +1,4 @@
-/// Finds the slot of an entry by its hash: open addressing with linear probing, at most half full.
+/// Finds the slot of an entry by its hash: open addressing with linear probing, at most three quarters full.
 ///
 /// Of a key only the hash is known here, so the whole of it is kept: two different keys are compared once in four billion
 /// encounters, and an entry moves without its key being hashed again.
@@ -30,7 +30,7 @@
 
   /// Adds a slot that is not there.
   @usableFromInline mutating func insert(_ slot: Int, hash: UInt32) {
-    if 2 * (count + 1) > places.count { grow() }
+    if 4 * (count + 1) > 3 * places.count { grow() }
     put(UInt64(hash) << 32 | UInt64(slot + 1))
     count += 1
   }
