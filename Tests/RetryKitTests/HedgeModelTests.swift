@@ -23,7 +23,7 @@ import Testing
   func conservation(seed: UInt64) async throws {
     var generator = SeededGenerator(seed: seed)
     var totals = Totals()
-    for _ in 0..<6000 { try await oneCall(&generator, &totals, seed) }
+    for _ in 0..<5500 { try await oneCall(&generator, &totals, seed) }
     #expect(totals.started == totals.won + totals.lost + totals.failed + totals.cancelled)
     // The mixture reaches every outcome often.
     for count in [totals.won, totals.lost, totals.failed, totals.cancelled] { #expect(count > 300) }
@@ -36,7 +36,7 @@ import Testing
   func oneCall(
     _ generator: inout SeededGenerator, _ totals: inout Totals, _ seed: UInt64
   ) async throws {
-    let stage = Stage()
+    let stage = Stage(tellsMoments: false)
     let abandons = Int.random(in: 0..<4, using: &generator) == 0
     let listens = abandons || Bool.random(using: &generator)
     let maxAttempts = Int.random(in: 1...4, using: &generator)
@@ -123,7 +123,9 @@ import Testing
     // The winner is only ever cancelled by a caller that gave up.
     if !isCancelled { isSound = isSound && !winners.contains { stage.cancelled.all.contains($0) } }
     isSound = isSound && stage.clock.scheduledCount == 0
-    #expect(isSound, "seed \(seed): \(stage.kinds), \(result), \(running.count) running")
+    if !isSound {
+      Issue.record("seed \(seed): \(stage.kinds), \(result), \(running.count) running")
+    }
   }
 
   /// Counts the bodies that are running.

@@ -9,7 +9,13 @@ final class Stage: Sendable {
   let ended = Log<Int>()
   let cancelled = Log<Int>()
   let events = Log<HedgeEvent>()
+  private let tellsMoments: Bool
   private let gates = Lock<[String: Gate]>([:])
+
+  /// - Parameter tellsMoments: Whether anybody waits for single events; to name them takes longer than a call.
+  init(tellsMoments: Bool = true) {
+    self.tellsMoments = tellsMoments
+  }
 
   func policy(
     _ delay: HedgeDelay = .fixed(.seconds(1)), maxAttempts: Int = 2, budget: RetryBudget? = nil
@@ -18,7 +24,7 @@ final class Stage: Sendable {
     policy.clock = clock
     policy.observer = { event in
       self.events.append(event)
-      self.moment("\(event.attempt) \(event.kind)").arrived()
+      if self.tellsMoments { self.moment("\(event.attempt) \(event.kind)").arrived() }
     }
     return policy
   }
@@ -43,7 +49,7 @@ final class Stage: Sendable {
       try await gate(attempt).wait()
     } onCancel: {
       cancelled.append(attempt)
-      moment("\(attempt) saw its cancellation").arrived()
+      if tellsMoments { moment("\(attempt) saw its cancellation").arrived() }
       if listens { gate(attempt).open(CancellationError()) }
     }
     return attempt
