@@ -92,6 +92,18 @@ extension AppendLog {
 }
 
 extension AppendLog {
+  /// Whether two logs are one file, whatever their paths look like.
+  package nonisolated(nonsending) func isSameFile(
+    as other: AppendLog
+  ) async throws(StoreError) -> Bool {
+    try await DiskExecutor.shared.run { () throws(StoreError) in
+      guard let mine = try self.place.status(), let its = try other.place.status() else {
+        return false
+      }
+      return FileIdentity(mine) == FileIdentity(its)
+    }
+  }
+
   /// Where a log is, symbolic links of the last component followed; beside it its owner's lock belongs.
   package static nonisolated(nonsending) func resolvedPath(
     _ path: String, fileSystem: FileSystem

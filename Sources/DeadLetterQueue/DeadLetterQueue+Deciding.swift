@@ -39,14 +39,15 @@ extension DeadLetterQueue {
   ///   - filter: Which letters.
   ///   - path: The file; what is there already stays, and a letter written twice counts once.
   /// - Returns: How many were written.
-  /// - Throws: `StoreError`, with the path that failed; `CancellationError` before anything is written.
+  /// - Throws: `StoreError` or `LockError`, with the path that failed; `ConfigurationError` for the queue's own file;
+  ///   `CancellationError` before anything is written.
   @discardableResult
   public nonisolated(nonsending) func export(
     _ filter: DeadLetter.Filter = .all, to path: String
   ) async throws -> Int {
     let ids = try await core.allIDs(matching: filter)
     try Task.checkCancellation()
-    let copy = try await LetterCore.openCopy(path, core.fileSystem)
+    let copy = try await LetterCore.openCopy(path, of: core.log, core.fileSystem)
     let count = try await core.copy(ids, to: copy)
     try await copy.close()
     return count

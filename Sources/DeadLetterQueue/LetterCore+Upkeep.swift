@@ -15,10 +15,10 @@ extension LetterCore {
 
   /// The archive, opened once.
   nonisolated(nonsending) func openArchive(_ path: String) async throws -> AppendLog {
-    let fileSystem = fileSystem
+    let (fileSystem, log) = (self.fileSystem, self.log)
     let task = archive.withLock { archive in
       if let archive { return archive }
-      let task = Task.detached { try await Self.openCopy(path, fileSystem) }
+      let task = Task.detached { try await Self.openCopy(path, of: log, fileSystem) }
       archive = task
       return task
     }
@@ -30,12 +30,17 @@ extension LetterCore {
     }
   }
 
+  /// Opens a file to copy letters to, which must not be the queue's own: there the copies would come back as letters.
   static nonisolated(nonsending) func openCopy(
-    _ path: String, _ fileSystem: FileSystem
+    _ path: String, of log: AppendLog?, _ fileSystem: FileSystem
   ) async throws -> AppendLog {
     var options = AppendLog.Options()
     options.content = content
-    return try await AppendLog(path, options: options, fileSystem: fileSystem)
+    let copy = try await AppendLog(path, options: options, fileSystem: fileSystem)
+    if let log, try await copy.isSameFile(as: log) {
+      throw ConfigurationError(field: "path", rule: "must not be the queue's own file")
+    }
+    return copy
   }
 
   /// Appends the records of letters to another log, durably and whatever becomes of the task.

@@ -79,6 +79,17 @@ import Testing
     #expect(try await queue.numbers() == [2, 3, 4] && events.departed(.spilled) == [1])
   }
 
+  @Test func lettersAreNotCopiedIntoTheirOwnFile() async throws {
+    let disk = Kept.disk()
+    let queue = try await Kept.onDisk.queue(
+      configuration(.spill(to: "/data/letters"), Events()), on: disk)
+    for number in 1...3 { try await queue.add(number) }
+    await #expect(throws: ConfigurationError.self) { try await queue.add(4) }
+    await #expect(throws: ConfigurationError.self) { try await queue.export(to: "./data/letters") }
+    try await queue.close()
+    #expect(try await Kept.onDisk.queue(on: disk).numbers() == [1, 2, 3])
+  }
+
   @Test func anArchiveThatCannotBeWrittenLosesNothing() async throws {
     let disk = Kept.disk()
     let events = Events()
