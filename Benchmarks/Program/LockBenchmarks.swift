@@ -62,17 +62,28 @@ enum LockBenchmarks {
       children.append(
         try LockWorker.spawn([
           directory.path, "\(index)", "\(start)", "\(rounds)", isDurable ? "durable" : "sleep",
+          "locked",
         ]))
     }
-    for child in children {
-      var status: Int32 = 0
-      while unsafe waitpid(child, &status, 0) == -1 && errno == EINTR {}
-      guard status == 0 else { throw WorkerFailure(status: status) }
-    }
+    try children.forEach(LockWorker.wait)
     let reports = try (0..<processes).map {
       try LockWorker.Report(directory.path + "/report-\($0)")
     }
-    return summary(name, reports, start: start)
+    var result = summary(name, reports, start: start)
+    // The same work by one process without the lock: what is above it is the lock's.
+    try LockWorker.wait(
+      LockWorker.spawn([
+        directory.path, "alone", "0", "\(processes * rounds)", isDurable ? "durable" : "sleep",
+        "unlocked",
+      ]))
+    let work = try Double(LockWorker.Report(directory.path + "/report-alone").cpu)
+    let used = reports.map { Double($0.cpu) }.reduce(0, +)
+    let time = Double((reports.compactMap { $0.rounds.last?.end }.max() ?? start) - start)
+    result.figures += [
+      ("cpu_percent", used / time * 100), ("work_cpu_percent", work / time * 100),
+      ("cpu_above_work_percent", (used - work) / time * 100),
+    ]
+    return result
   }
 
   private static func summary(
@@ -93,7 +104,6 @@ enum LockBenchmarks {
       ("hold_max_ms", (holds.max() ?? 0) / 1e6), ("seconds", total / 1e9),
       ("spread_percent", (total - (ends.min() ?? 0)) / total * 100),
       ("half_time_share_min", shares.min() ?? 0), ("half_time_share_max", shares.max() ?? 0),
-      ("cpu_percent", reports.map { Double($0.cpu) }.reduce(0, +) / total * 100),
     ]
     return result
   }
@@ -114,12 +124,14 @@ struct LockWorker {
   private let start: Int64
   private let rounds: Int
   private let isDurable: Bool
+  private let isLocked: Bool
 
   init(_ arguments: [String]) throws {
-    guard arguments.count == 5, let start = Int64(arguments[2]), let rounds = Int(arguments[3])
+    guard arguments.count == 6, let start = Int64(arguments[2]), let rounds = Int(arguments[3])
     else { throw UsageError("\(LockWorker.argument) is for this program itself") }
     (directory, index, self.start) = (arguments[0], arguments[1], start)
     (self.rounds, isDurable) = (rounds, arguments[4] == "durable")
+    isLocked = arguments[5] == "locked"
   }
 
   /// Takes the lock again and again, and writes down what happened.
@@ -131,18 +143,19 @@ struct LockWorker {
     let delay = start - Self.now()
     if delay > 0 { usleep(UInt32(delay / 1000)) }
     let cpu = Self.processorTime()
+    let work = {
+      let taken = Self.now()
+      if isDurable {
+        _ = unsafe line.withUnsafeBytes { unsafe write(log, $0.baseAddress, $0.count) }
+        _ = fdatasync(log)
+      } else {
+        usleep(1000)
+      }
+      return (taken, Self.now())
+    }
     for _ in 0..<rounds {
       let asked = Self.now()
-      let (taken, done) = try await lock.withLock { _ in
-        let taken = Self.now()
-        if isDurable {
-          _ = unsafe line.withUnsafeBytes { unsafe write(log, $0.baseAddress, $0.count) }
-          _ = fdatasync(log)
-        } else {
-          usleep(1000)
-        }
-        return (taken, Self.now())
-      }
+      let (taken, done) = isLocked ? try await lock.withLock { _ in work() } : work()
       numbers += [taken - asked, done - taken, done]
     }
     numbers.append(Self.processorTime() - cpu)
@@ -169,6 +182,13 @@ struct LockWorker {
     let result = unsafe posix_spawn(&child, program, nil, nil, texts, environ)
     guard result == 0 else { throw WorkerFailure(status: result) }
     return child
+  }
+
+  /// Waits for the end of a worker.
+  static func wait(_ child: pid_t) throws {
+    var status: Int32 = 0
+    while unsafe waitpid(child, &status, 0) == -1 && errno == EINTR {}
+    guard status == 0 else { throw WorkerFailure(status: status) }
   }
 
   /// By a clock that all processes share.

@@ -165,6 +165,7 @@ extension AppendLog {
   /// Writes and syncs what waits, in rounds, on a disk thread.
   private func serve(_ hold: LockHold) {
     let start = ContinuousClock.now
+    var last: FinishedRound?
     repeat {
       let round = shared.withLock { shared in
         let round = shared.queue.takeRound(limit: AppendLog.roundLimit) { $0.byteCount }
@@ -172,10 +173,13 @@ extension AppendLog {
         return round
       }
       if round.isEmpty { break }
-      perform(round)
+      if let last { finish(last) }
+      last = perform(round)
     } while ContinuousClock.now - start < AppendLog.longestTurn
+    // Before those of the last round are woken: who appends again then leads at once, instead of waiting for this.
     lock.release(hold)
     passOn()
+    if let last { finish(last) }
   }
 
   /// Ends the turn of this leader and wakes the next one.
@@ -184,8 +188,25 @@ extension AppendLog {
     waiter?.resume(.lead)
   }
 
+  /// A round that was written, or not, and whose callers don't know yet.
+  private struct FinishedRound {
+    var round: [PendingAppend]
+    /// Where the lines of each entry end, from the start of the round.
+    var ends: [Int]
+    var result: Result<Written, StoreError>
+    /// Whether entries that needn't be synced are there although the sync failed.
+    var hasWritten: Bool
+  }
+
+  /// Where a round is.
+  private struct Written {
+    var start: Int64
+    var generation: UInt64
+    var isDurable = false
+  }
+
   /// One write and at most one sync for all of a round.
-  private func perform(_ round: [PendingAppend]) {
+  private func perform(_ round: [PendingAppend]) -> FinishedRound {
     var lines: [UInt8] = []
     lines.reserveCapacity(round.reduce(0) { $0 + $1.byteCount })
     var ends: [Int] = []
@@ -202,43 +223,51 @@ extension AppendLog {
     let count = round.reduce(0) { $0 + $1.count }
     var hasWritten = false
     do throws(StoreError) {
-      let (start, generation, isDurable) = try onFile {
-        (file) throws(StoreError) -> (Int64, UInt64, Bool) in
+      let written = try onFile { (file) throws(StoreError) -> Written in
         try file.prepare()
         let start = lines.isEmpty ? file.end : try file.write(lines.span)
         file.news.counts.records += count
-        let generation = file.generation
+        var written = Written(start: start, generation: file.generation)
         hasWritten = true
-        var isDurable = false
         if durability != .none {
-          finish(round, ends, start, generation, isDurable: false) { $0.durability == .none }
-          isDurable = try file.sync(durability, rewriting: lines, at: start)
+          finish(round, ends, written) { $0.durability == .none }
+          written.isDurable = try file.sync(durability, rewriting: lines, at: start)
         }
         if round.last?.isLast == true { file.close() }
-        return (start, generation, isDurable)
+        return written
       }
-      finish(round, ends, start, generation, isDurable: isDurable) { _ in true }
+      return FinishedRound(round: round, ends: ends, result: .success(written), hasWritten: true)
     } catch {
-      finish(round, with: error) { !hasWritten || $0.durability != .none }
+      return FinishedRound(
+        round: round, ends: ends, result: .failure(error), hasWritten: hasWritten)
+    }
+  }
+
+  /// Wakes all of a round that wait still.
+  private func finish(_ finished: FinishedRound) {
+    switch finished.result {
+    case .success(let written): finish(finished.round, finished.ends, written) { _ in true }
+    case .failure(let error):
+      finish(finished.round, with: error) { !finished.hasWritten || $0.durability != .none }
     }
   }
 
   private func finish(
-    _ round: [PendingAppend], _ ends: [Int], _ start: Int64, _ generation: UInt64,
-    isDurable: Bool, where chosen: (PendingAppend) -> Bool
+    _ round: [PendingAppend], _ ends: [Int], _ written: Written,
+    where chosen: (PendingAppend) -> Bool
   ) {
     let waiters = shared.withLock { _ in
       var waiters: [Waiter] = []
       waiters.reserveCapacity(round.count)
-      var from = start
+      var from = written.start
       for (entry, end) in zip(round, ends) {
-        let to = start + Int64(end)
+        let to = written.start + Int64(end)
         if entry.outcome == nil && chosen(entry) {
           entry.outcome = .success(
             Receipt(
-              start: Position(generation: generation, offset: from),
-              end: Position(generation: generation, offset: to),
-              isDurable: isDurable && entry.durability == .full))
+              start: Position(generation: written.generation, offset: from),
+              end: Position(generation: written.generation, offset: to),
+              isDurable: written.isDurable && entry.durability == .full))
           if let waiter = entry.waiter.take() { waiters.append(waiter) }
         }
         from = to
@@ -258,66 +287,5 @@ extension AppendLog {
       }
       waiter?.resume(.finished)
     }
-  }
-}
-
-/// A task that waits; resumed once.
-@safe struct Waiter: Sendable {
-  private let continuation: UnsafeContinuation<PendingAppend.Turn, Never>
-
-  init(_ continuation: UnsafeContinuation<PendingAppend.Turn, Never>) {
-    unsafe self.continuation = continuation
-  }
-
-  func resume(_ turn: PendingAppend.Turn) { unsafe continuation.resume(returning: turn) }
-}
-
-/// Records that wait for their turn.
-///
-/// Unchecked: made by one task; from the moment it is in the queue, touched under the lock of the log's shared state,
-/// and its records only by the disk thread that took it.
-final class PendingAppend: @unchecked Sendable {
-  enum Turn: Sendable {
-    case lead, finished
-  }
-
-  let durability: Durability
-  /// Whether the log is closed after it.
-  var isLast = false
-  /// When it came, since the origin of instants.
-  var arrived = Duration.zero
-  private var records: [(payload: [UInt8], checksum: UInt32)] = []
-  /// The bytes of its lines, or one or two more.
-  private(set) var byteCount = 0
-  private(set) var count = 0
-
-  var waiter: Waiter?
-  var outcome: Result<AppendLog.Receipt, any Error>?
-  /// Whether a round has it.
-  var isTaken = false
-
-  init(_ durability: Durability) { self.durability = durability }
-
-  func add(_ record: [UInt8], format: AppendLog.Format) {
-    records.append((record, format == .checked ? LogLine.checksum(of: record) : 0))
-    count += 1
-    byteCount += record.count + (format == .checked ? LogLine.overhead + 1 : 1)
-  }
-
-  func appendLines(to buffer: inout [UInt8], format: AppendLog.Format) {
-    for (payload, checksum) in records {
-      switch format {
-      case .checked: LogLine.append(payload, checksum: checksum, to: &buffer)
-      case .plain:
-        buffer.append(contentsOf: payload)
-        buffer.append(LogLine.newline)
-      }
-    }
-    records = []
-  }
-
-  func result() throws -> AppendLog.Receipt {
-    guard let outcome else { preconditionFailure("an append was resumed unfinished") }
-    return try outcome.get()
   }
 }

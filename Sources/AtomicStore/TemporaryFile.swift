@@ -27,7 +27,12 @@ struct TemporaryFile: ~Copyable {
   init(
     for path: String, options: AtomicFile.Options, fileSystem: FileSystem
   ) throws(StoreError) {
-    let target = try Target(path, options: options, fileSystem: fileSystem)
+    try self.init(
+      target: Target(path, options: options, fileSystem: fileSystem), options: options)
+  }
+
+  /// Makes the temporary file for a target that was looked at.
+  init(target: consuming Target, options: AtomicFile.Options) throws(StoreError) {
     // The kernel applies umask and default access control list to a new file. One that will get a mode of its
     // own stays private until then.
     let mode: FileMode = target.existing == nil && options.mode == nil ? 0o666 : 0o600

@@ -147,16 +147,3 @@ extension Target {
     newDirectoryNotSynced = nil
   }
 }
-
-extension TemporaryFile {
-  /// Makes the temporary file for a target that was looked at.
-  init(target: consuming Target, options: AtomicFile.Options) throws(StoreError) {
-    let mode: FileMode = target.existing == nil && options.mode == nil ? 0o666 : 0o600
-    let made = try LockedFile(in: target.directory, for: target.name, mode: mode, path: target.path)
-    self.target = target
-    self.options = options
-    name = made.name
-    created = made.status
-    file = made.file
-  }
-}

@@ -29,35 +29,40 @@ extension BackoffLock {
   /// original, whose lock it would give up.
   package func release(_ hold: LockHold) {
     guard let start = hold.end(), !ForkWatch.isCopy else { return }
+    let now = self.now
     let held = now - start
     meter.recordHold(held)
-    hold.core.release(hold, held: held)
+    hold.core.release(hold, held: held, now: now)
   }
 
   nonisolated(nonsending) func acquire(
     _ mode: Mode, timeout: Duration?, isScoped: Bool
   ) async throws -> LockHold {
     let request = try LockRequest(self, mode, timeout: timeout, isScoped: isScoped)
+    var now = request.start
     while true {
       let core: LockCore
       if let open = openCore {
         core = open
       } else {
         core = try await DiskExecutor.shared.run { () throws in try self.open() }
+        now = self.now
       }
-      guard let hold = try request.put(to: core) else { continue }
-      let waits = hold.outcome == nil
-      if waits {
-        meter.countQueued(core.read { $0.machine.waiting })
-        let alarm = request.limit(hold)
-        await withTaskCancellationHandler {
-          unsafe await withUnsafeContinuation { unsafe hold.park(.task($0)) }
-        } onCancel: {
-          core.leave(hold, .cancelled)
+      if let hold = try request.put(to: core, now: now) {
+        let waits = hold.result == nil
+        if waits {
+          meter.countQueued(core.read { $0.machine.waiting })
+          let alarm = request.limit(hold)
+          await withTaskCancellationHandler {
+            unsafe await withUnsafeContinuation { unsafe hold.park(.task($0)) }
+          } onCancel: {
+            core.leave(hold, .cancelled)
+          }
+          if let alarm { cancel(alarm) }
         }
-        if let alarm { cancel(alarm) }
+        if try request.finish(hold, waited: waits) { return hold }
       }
-      if let hold = try request.finish(hold, waited: waits) { return hold }
+      now = self.now
     }
   }
 
@@ -66,8 +71,8 @@ extension BackoffLock {
     let request = try LockRequest(self, mode, timeout: timeout, isScoped: isScoped)
     while true {
       let core = try open()
-      guard let hold = try request.put(to: core) else { continue }
-      let waits = hold.outcome == nil
+      guard let hold = try request.put(to: core, now: now) else { continue }
+      let waits = hold.result == nil
       if waits {
         meter.countQueued(core.read { $0.machine.waiting })
         let alarm = request.limit(hold)
@@ -76,7 +81,7 @@ extension BackoffLock {
         parker.sleep()
         if let alarm { cancel(alarm) }
       }
-      if let hold = try request.finish(hold, waited: waits) { return hold }
+      if try request.finish(hold, waited: waits) { return hold }
     }
   }
 }

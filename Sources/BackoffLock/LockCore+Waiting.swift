@@ -4,18 +4,21 @@ internal import ReliabilityIO
 extension LockCore {
   /// Goes on with an attempt that would block.
   func waitOnThread(_ attempt: LockFile.Attempt, _ file: LockFile, _ head: LockHold) {
-    let polling = PollingWait(head)
     if attempt.strategy == .polling {
-      askAgain(attempt, file, polling)
+      askAgain(attempt, file, PollingWait(head))
     } else {
-      onThread(file) { self.wait(attempt, file, polling) }
+      onThread(file) { self.wait(attempt, file) }
     }
   }
 
   /// Takes the lock on the thread that may wait, which may take as long as others hold it.
   ///
   /// Whoever stops waiting meanwhile just leaves the queue. What arrives then serves the next one, or is given up.
-  func wait(_ attempt: LockFile.Attempt, _ file: LockFile, _ polling: PollingWait) -> Step? {
+  ///
+  /// - Parameter polling: The wait that this is a part of, where it asks again and again.
+  func wait(
+    _ attempt: LockFile.Attempt, _ file: LockFile, _ polling: PollingWait? = nil
+  ) -> Step? {
     var attempt = attempt
     do {
       guard let turn = try file.advance(&attempt, waits: true, now: now) else {
@@ -23,7 +26,7 @@ extension LockCore {
         return nil
       }
       let (mode, owner, now) = (attempt.mode, file.previousOwner, self.now)
-      return transition { (state: inout State) -> Machine.Action? in
+      return transition(at: now) { (state: inout State) -> Machine.Action? in
         state.blame.previousOwner = owner
         return state.machine.acquired(mode, turn, now: now)
       }
@@ -35,15 +38,17 @@ extension LockCore {
 
   /// Asks again after a delay, or fails the first in the queue when its retries are spent.
   private func askAgain(
-    _ attempt: LockFile.Attempt, _ file: LockFile, _ polling: PollingWait
+    _ attempt: LockFile.Attempt, _ file: LockFile, _ polling: PollingWait?
   ) {
     guard let head = state.withLock({ $0.machine.firstWaiting }) else {
       file.giveUpEverything()
-      if let step = transition({ $0.machine.abandoned(isPolling: true, now: now) }) {
+      let now = self.now
+      if let step = transition(at: now, { $0.machine.abandoned(isPolling: true, now: now) }) {
         carryOut(step)
       }
       return
     }
+    let polling = polling ?? PollingWait(head)
     if polling.isSpent(for: head) { return giveUp(attempt, file, head) }
     let alarm = LockAlarm {
       self.onThread(file) {
@@ -128,7 +133,7 @@ final class LockAlarm: Alarm, @unchecked Sendable {
 /// Who is to blame for a long wait.
 struct LockBlame {
   /// The process that had the lock before this one last waited for it.
-  var previousOwner: LockOwner?
+  var previousOwner: LockOwnerField?
   private var longest = Duration.zero
   private var label: String?
   private var end = Duration.zero
@@ -144,6 +149,6 @@ struct LockBlame {
     if end >= start && longest > .zero {
       return "held for \(longest) by this process" + (label.map { " (\"\($0)\")" } ?? "")
     }
-    return previousOwner.map { "held by \($0)" }
+    return previousOwner?.owner.map { "held by \($0)" }
   }
 }

@@ -49,35 +49,39 @@ extension LockCore {
   /// Asks for the lock; the hold has its outcome at once or later.
   ///
   /// - Returns: `false` when this core has ended and the file must be opened anew.
-  func request(_ hold: LockHold) throws -> Bool {
-    let now = self.now
+  func request(_ hold: LockHold, now: Duration) throws -> Bool {
     var isHeldAlready = false
-    let step = transition { (state: inout State) -> Machine.Action? in
+    var isAccepted = false
+    let step = transition(at: now) { (state: inout State) -> Machine.Action? in
       if hold.scope != 0 && state.scopes.contains(hold.scope) {
         isHeldAlready = true
         return nil
       }
-      return state.machine.request(hold, hold.mode, now: now)
+      let action = state.machine.request(hold, hold.mode, now: now)
+      isAccepted = action != nil
+      return action
     }
     if isHeldAlready { throw LockError(.alreadyHeld, path: hold.lock.path) }
-    guard let step else { return false }
-    carryOut(step, for: hold)
-    return true
+    if let step { carryOut(step, for: hold) }
+    return isAccepted
   }
 
   /// Ends a wait; nothing happens when it has ended already.
   func leave(_ hold: LockHold, _ outcome: LockHold.Outcome) {
     let now = self.now
-    let step = transition { $0.machine.leave(hold, now: now) }
-    guard let step else { return }
-    hold.settle(outcome)
-    carryOut(step)
+    var hasWaited = false
+    let step = transition(at: now) { (state: inout State) -> Machine.Action? in
+      let action = state.machine.leave(hold, now: now)
+      hasWaited = action != nil
+      return action
+    }
+    if hasWaited { hold.settle(outcome) }
+    if let step { carryOut(step) }
   }
 
-  func release(_ hold: LockHold, held: Duration) {
-    let now = self.now
+  func release(_ hold: LockHold, held: Duration, now: Duration) {
     let lock = hold.lock
-    let step = transition { (state: inout State) -> Machine.Action? in
+    let step = transition(at: now) { (state: inout State) -> Machine.Action? in
       if hold.scope != 0, let index = state.scopes.firstIndex(of: hold.scope) {
         state.scopes.remove(at: index)
       }
@@ -89,7 +93,7 @@ extension LockCore {
 
   func idleEnded() {
     let now = self.now
-    if let step = transition({ $0.machine.idleEnded(now: now) }) { carryOut(step) }
+    if let step = transition(at: now, { $0.machine.idleEnded(now: now) }) { carryOut(step) }
   }
 
   /// Makes the token of an exclusive hold higher than one from elsewhere; a disk call.
@@ -106,15 +110,22 @@ extension LockCore {
   struct Step: Sendable {
     var action: Machine.Action
     var file: LockFile
+    /// When it was decided: a look at the clock costs as much as a transition.
+    var now: Duration
   }
 
-  func transition(_ body: (inout State) -> Machine.Action?) -> Step? {
+  /// Lets the state machine decide.
+  ///
+  /// - Returns: What is to be done, `nil` for nothing.
+  @inline(__always)
+  func transition(at now: Duration, _ body: (inout State) -> Machine.Action?) -> Step? {
     state.withLock { (state) -> Step? in
-      guard let file = state.file, let action = body(&state) else { return nil }
+      guard state.file != nil, let action = body(&state), !action.isEmpty, let file = state.file
+      else { return nil }
       action.forEachGranted { hold, _ in
         if hold.scope != 0 { state.scopes.append(hold.scope) }
       }
-      return Step(action: action, file: file)
+      return Step(action: action, file: file, now: now)
     }
   }
 
@@ -126,11 +137,12 @@ extension LockCore {
   func carryOut(_ first: Step, for hold: LockHold? = nil, isOwnThread: Bool = false) {
     var step = first
     while true {
-      step.action.forEachGranted { hold, token in hold.grant(token) }
+      step.action.forEachGranted { [now = step.now] hold, token in hold.grant(token, at: now) }
       if step.action.next == .nothing { return }
       if isNetwork && !isOwnThread {
         // There every call may hang.
-        let rest = Step(action: Machine.Action(next: step.action.next), file: step.file)
+        let rest = Step(
+          action: Machine.Action(next: step.action.next), file: step.file, now: step.now)
         if thread.run({ self.carryOut(rest, isOwnThread: true) }) == 0 { return }
       }
       guard let next = perform(step, for: hold, isOwnThread: isOwnThread) else { return }
@@ -143,7 +155,7 @@ extension LockCore {
     if attempt.stage != .outside { file.giveUpEverything() }
     let now = self.now
     var stillWaits = false
-    let step = transition { (state: inout State) -> Machine.Action? in
+    let step = transition(at: now) { (state: inout State) -> Machine.Action? in
       stillWaits = state.machine.leave(head, now: now) != nil
       return state.machine.abandoned(now: now)
     }
@@ -152,28 +164,28 @@ extension LockCore {
   }
 
   private func perform(_ step: Step, for hold: LockHold?, isOwnThread: Bool) -> Step? {
-    let file = step.file
+    let (file, now) = (step.file, step.now)
     switch step.action.next {
     case .nothing:
       return nil
     case .acquire(let mode, let continuing):
       guard let head = hold ?? state.withLock({ $0.machine.firstWaiting }) else {
-        return transition { $0.machine.abandoned(now: now) }
+        return transition(at: now) { $0.machine.abandoned(now: now) }
       }
       let strategies = head.lock.strategies
       var attempt = LockFile.Attempt(
         strategy: isNetwork ? strategies.network : strategies.local,
         mode: mode, continuing: continuing, label: head.lock.configuration.label)
-      if isOwnThread { return wait(attempt, file, PollingWait(head)) }
+      if isOwnThread { return wait(attempt, file) }
       if hold == nil {
         waitOnThread(attempt, file, head)
         return nil
       }
       do {
-        let now = self.now
         attempt.triesOnce = head.triesOnce
         if let turn = try file.advance(&attempt, waits: false, now: now) {
-          return transition { $0.machine.acquired(mode, turn, now: now) }
+          let now = self.now
+          return transition(at: now) { $0.machine.acquired(mode, turn, now: now) }
         }
         if head.triesOnce {
           guard attempt.stage == .inside else {
@@ -191,7 +203,7 @@ extension LockCore {
     case .probe:
       // When it can't be told, the safe answer is that somebody does.
       let othersWait = (try? file.isAwaited()) ?? true
-      return transition { $0.machine.probed(othersWait: othersWait, now: now) }
+      return transition(at: now) { $0.machine.probed(othersWait: othersWait, now: now) }
     case .giveUp:
       do {
         try file.leave()
@@ -199,7 +211,7 @@ extension LockCore {
         fail(error, file)
         return nil
       }
-      return transition { $0.machine.gaveUp(now: now) }
+      return transition(at: now) { $0.machine.gaveUp(now: now) }
     case .keepIdle(let end):
       let alarm = LockAlarm { self.idleEnded() }
       clock.source.schedule(alarm, at: .init(sinceOrigin: end))

@@ -5,6 +5,8 @@ extension LockFile {
   struct Attempt: Sendable {
     enum Stage: Hashable, Sendable {
       case outside
+      /// At the gate behind which places in the queue are taken.
+      case atGate
       /// With a place in the queue, behind the one before.
       case queued(UInt64)
       /// At the main lock, with the place and the gate still held, or neither.
@@ -34,6 +36,8 @@ extension LockFile {
   /// - Returns: Whose turn it is, or `nil` when it would have to block.
   /// - Throws: ``Replaced`` when another file is at the path, else what failed. Nothing is held then.
   func advance(_ attempt: inout Attempt, waits: Bool, now: Duration) throws -> Turn? {
+    // A wait may take longer than the path is trusted.
+    if waits { trust = nil }
     do {
       while attempt.stage != .inside {
         guard try step(&attempt, waits: waits) else { return nil }
@@ -43,7 +47,7 @@ extension LockFile {
     } catch {
       giveUpEverything()
       trust = nil
-      record = nil
+      known = nil
       throw error
     }
   }
@@ -55,15 +59,13 @@ extension LockFile {
     case .outside:
       switch attempt.strategy {
       case .queue:
-        guard try take(.gate, .exclusive, waits: waits) else { return false }
-        // Behind the gate nobody can come first; with nobody ahead the queue need not be used.
-        if try !hasQueue(), try take(.main, operation, waits: false) {
+        // Somebody may take a place between the two calls: who asked first comes first even then.
+        if try !isAwaited(), try take(.main, operation, waits: false) {
           attempt.stage = .inside
-        } else if !attempt.triesOnce {
-          attempt.stage = .queued(try takePlace())
+          return true
         }
-        try giveBack(.gate)
-        return attempt.stage != .outside
+        if attempt.triesOnce { return false }
+        attempt.stage = .atGate
       case .gate:
         guard try take(.gate, .exclusive, waits: waits) else { return false }
         attempt.stage = .atMain(place: nil)
@@ -78,16 +80,21 @@ extension LockFile {
         if waits || attempt.strategy == .polling { attempt.stage = .atMain(place: nil) }
         return waits
       }
+    case .atGate:
+      guard try take(.gate, .exclusive, waits: waits) else { return false }
+      attempt.stage = .queued(try takePlace())
+      try giveBack(.gate)
+      // Somebody was there before: it would only be to fail.
+      return waits
     case .queued(let place):
       guard try take(.place(place - 1), .exclusive, waits: waits) else { return false }
-      try giveBack(.place(place - 1))
       attempt.stage = .atMain(place: place)
     case .atMain(let place):
       guard try take(.main, operation, waits: waits && attempt.strategy != .polling) else {
         return false
       }
-      // The next in line goes on to wait for the main lock. Alone: its own place is still held.
-      if let place { try giveBack(.place(place)) }
+      // The next in line may be another reader. Behind a writer it stays where it is until both are given up at once.
+      if place != nil && attempt.mode == .shared { try givePlacesBack() }
       if attempt.strategy == .gate { try giveBack(.gate) }
       if attempt.strategy == .plain || attempt.strategy == .polling { try giveBack(.waiting) }
       attempt.stage = .inside
@@ -107,9 +114,12 @@ extension LockFile {
     return place
   }
 
-  /// Gives the main lock up.
+  /// Gives the main lock up, and with it the place in the queue: the one behind is woken once.
   func leave() throws {
-    try giveBack(.main)
+    switch mechanism {
+    case .ranges: try unlock(from: .main)
+    case .files: try giveBack(.main)
+    }
   }
 
   func read(at offset: Int64, count: Int) throws -> [UInt8] {

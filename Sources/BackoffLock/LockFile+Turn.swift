@@ -2,8 +2,6 @@ internal import ReliabilityIO
 
 /// What is written under the main lock: whose turn it is, and who that is.
 extension LockFile {
-  /// How many bytes the turn and the owner's line (its length, a checksum, the text) take.
-  private static let turnSize = 512
   /// Where the last place in the queue is kept: written behind the gate, not under the main lock.
   static let placeOffset: Int64 = 2048
 
@@ -17,30 +15,32 @@ extension LockFile {
   ///
   /// - Returns: `nil` when the file must be synced first, and this thread must not wait for a disk.
   func takeTurn(_ attempt: Attempt, mayBlock: Bool, now: Duration) throws -> Turn? {
-    let isUntouched = try attempt.strategy == .plain && isUntouched(now)
-    if !isUntouched { try checkPath(attempt.strategy, now) }
-    if !isUntouched || record == nil {
-      record = try readTurn()
+    if try !isUntouched(now) {
+      known = nil
+      try checkPath(attempt.strategy, now)
     }
-    guard var record else { return nil }
+    // Who has waited reads the owner with the record, in the same call.
+    let wasAway = known == nil && mayBlock
+    let known = try known ?? Known(wasAway ? readTurnAndOwner() : readTurn())
+    self.known = known
 
-    let boot = LockProcess.current.bootIdentifier
-    let isSettled = record.isSettled(for: boot)
-    let isOwnTurn = isSettled && record.turn == ownTurn && attempt.continuing
+    let isOwnTurn = known.isSettled && known.turn == ownTurn
     if attempt.mode == .shared {
       // Readers write nothing: several may be in here at once.
-      let epoch = try isSettled ? record.epoch : lastEpoch() + 1
-      return Turn(epoch: epoch, number: record.turn, continues: isSettled && record.turn == ownTurn)
+      let epoch = try known.isSettled ? known.epoch : lastEpoch() + 1
+      return Turn(epoch: epoch, number: known.turn, continues: isOwnTurn)
     }
-    if isOwnTurn {
+    if isOwnTurn && attempt.continuing {
+      // Only readers can have had it since, and they leave no name.
+      previousOwner = nil
       try refreshTime(now)
-      return Turn(epoch: record.epoch, number: record.turn, continues: true)
+      return Turn(epoch: known.epoch, number: known.turn, continues: true)
     }
-    if !isSettled {
+    var record = known.record
+    if !known.isSettled {
       guard mayBlock else { return nil }
-      record = try beginEpoch(above: 0, boot)
+      record = try beginEpoch(above: 0, LockProcess.current.bootIdentifier)
     }
-    previousOwner = mayBlock && record.turn > 0 ? try owner() : nil
     record.turn += 1
     record.since = .now
     try write(record, label: attempt.label, now: now)
@@ -64,23 +64,26 @@ extension LockFile {
 
   /// Who wrote the owner's line last; `nil` when nobody did or it is being written.
   func owner() throws -> LockOwner? {
-    let bytes = try read(at: LockRecord.turnOffset, count: Self.turnSize)
-    guard bytes.count == Self.turnSize,
+    let bytes = try read(at: LockRecord.turnOffset, count: LockRecord.size + LockOwnerField.size)
+    guard bytes.count > LockRecord.size,
       let record = try? LockRecord(Array(bytes[..<LockRecord.size]))
     else { return nil }
-    let field = bytes[LockRecord.size...]
-    let count = Int(field[field.startIndex]) << 8 | Int(field[field.startIndex + 1])
-    guard count <= LockOwner.maximumBytes else { return nil }
-    let line = Array(field.dropFirst(8).prefix(count))
-    let checksum = field.dropFirst(4).prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
-    guard checksum == CRC32C(line.span).value else { return nil }
-    return LockOwner(line: line, since: record.since)
+    return LockOwnerField(bytes[LockRecord.size...], since: record.since).owner
   }
 
   /// The turn as it was last written; that of a new file when a power cut tore it.
   private func readTurn() throws -> LockRecord {
     let bytes = try read(at: LockRecord.turnOffset, count: LockRecord.size)
     return (try? LockRecord(bytes)) ?? LockRecord()
+  }
+
+  private func readTurnAndOwner() throws -> LockRecord {
+    let bytes = try read(at: LockRecord.turnOffset, count: LockRecord.size + LockOwnerField.size)
+    let record = (try? LockRecord(Array(bytes.prefix(LockRecord.size)))) ?? LockRecord()
+    previousOwner =
+      record.turn > 0
+      ? LockOwnerField(bytes.dropFirst(LockRecord.size), since: record.since) : nil
+    return record
   }
 }
 
@@ -105,7 +108,9 @@ extension LockFile {
     guard Identity(device: status.device, inode: status.inode) == identity else {
       throw Replaced()
     }
-    let mayTrust = strategy == .plain && !isNetwork && file.fileSystem.backend is RealFileSystem
+    let mayTrust =
+      (strategy == .plain || strategy == .queue) && !isNetwork
+      && file.fileSystem.backend is RealFileSystem
     let age = WallTime.now.nanosecondsSince1970 - status.changed
     if mayTrust && age > Self.coarseTime { trust = Trust(changed: status.changed, checked: now) }
   }
@@ -183,36 +188,39 @@ extension LockFile {
 
   /// Record and owner in one write.
   private func write(_ record: LockRecord, label: String?, now: Duration) throws {
-    let process = LockProcess.current
-    let line = LockOwner(
-      processIdentifier: file.fileSystem.backend.processIdentifier,
-      processStart: process.startTime, processNamespace: process.processNamespace,
-      host: process.host, program: process.name, label: label, since: record.since
-    ).line
-    let checksum = CRC32C(line.span).value
-    var bytes = record.encoded
-    bytes += [UInt8(line.count >> 8), UInt8(line.count & 0xFF), 0, 0]
-    bytes += (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32($0))) }
-    bytes += line
-    bytes += [UInt8](repeating: 0, count: Self.turnSize - bytes.count)
-    self.record = nil
+    let bytes = record.encoded + ownField(label).bytes
+    known = nil
     ownTurn = nil
     trust = nil
     try file.writeAll(bytes.span, at: LockRecord.turnOffset)
-    self.record = record
+    known = Known(record)
     ownTurn = record.turn
     lastLooked = now
+  }
+
+  /// What this process writes about itself, which changes only with the label.
+  private func ownField(_ label: String?) -> LockOwnerField {
+    if let own, own.label == label { return own.field }
+    let process = LockProcess.current
+    let field = LockOwnerField(
+      LockOwner(
+        processIdentifier: file.fileSystem.backend.processIdentifier,
+        processStart: process.startTime, processNamespace: process.processNamespace,
+        host: process.host, program: process.name, label: label, since: .now))
+    own = (label, field)
+    return field
   }
 
   /// Says that the present hold began now, at most once a second: a write would double the cost of a lock that nobody
   /// contends for, and people are shown whole seconds.
   private func refreshTime(_ now: Duration) throws {
-    guard var record, let lastLooked, now - lastLooked >= .seconds(1) else { return }
+    guard let lastLooked, now - lastLooked >= .seconds(1), var record = known?.record
+    else { return }
     record.since = .now
     trust = nil
-    self.record = nil
+    known = nil
     try file.writeAll(record.encoded.span, at: LockRecord.turnOffset)
-    self.record = record
+    known = Known(record)
     self.lastLooked = now
   }
 }

@@ -37,13 +37,29 @@ final class LockFile: @unchecked Sendable {
   let file: OpenFile
 
   // What was last read from or written to the record, under the main lock.
-  var record: LockRecord?
+  var known: Known?
   var ownTurn: UInt64?
   var lastLooked: Duration?
   var trust: Trust?
   /// Who had it before, where there was time to look.
-  var previousOwner: LockOwner?
+  var previousOwner: LockOwnerField?
+  /// What this process last wrote about itself.
+  var own: (label: String?, field: LockOwnerField)?
   private var gateFile: OpenFile?
+
+  /// The record, and what is asked of it with every hold.
+  struct Known {
+    var record: LockRecord
+    let epoch: UInt32
+    let turn: UInt64
+    let isSettled: Bool
+
+    init(_ record: LockRecord) {
+      self.record = record
+      (epoch, turn) = (record.epoch, record.turn)
+      isSettled = record.isSettled(for: LockProcess.current.bootIdentifier)
+    }
+  }
 
   /// When the file's metadata were last compared with those of its path, and what they were.
   struct Trust {
@@ -128,7 +144,7 @@ enum LockByte: Hashable {
   case gate
   /// Held shared by all who wait for the main lock without a place.
   case waiting
-  /// A place in the queue, held from its taking until the main lock is held.
+  /// A place in the queue, held until its owner lets the one behind it come.
   case place(UInt64)
 
   /// Far beyond the contents, where no program that reads the file runs into a lock.
@@ -150,7 +166,7 @@ extension LockFile {
     do throws(SystemCallError) {
       switch mechanism {
       case .ranges:
-        try lockRange(byte.offset..<(byte.offset + 1), operation, waits: waits)
+        try file.lockRange(byte.offset..<(byte.offset + 1), operation, waits: waits)
       case .files:
         switch byte {
         case .main: try Self.lock(file, operation, waits: waits)
@@ -174,18 +190,26 @@ extension LockFile {
   func giveUpEverything() {
     switch mechanism {
     case .ranges:
-      try? lockRange(LockByte.main.offset..<Int64.max, .unlock, waits: false)
+      try? unlock(from: .main)
     case .files:
       try? lockGate(.unlock, waits: false)
       try? Self.lock(file, .unlock, waits: false)
     }
   }
 
-  /// Whether another process waits for the lock.
+  /// Lets the one behind come to the main lock.
+  func givePlacesBack() throws(SystemCallError) { try unlock(from: .place(0)) }
+
+  /// Gives up one lock and all that come after it in the file, in one call.
+  func unlock(from first: LockByte) throws(SystemCallError) {
+    try file.lockRange(first.offset..<Int64.max, .unlock, waits: false)
+  }
+
+  /// Whether another process waits for the lock, or keeps its place in the queue while it holds it.
   func isAwaited() throws -> Bool {
     switch mechanism {
     case .ranges:
-      return try isLocked(LockByte.gate.offset..<Int64.max, against: .exclusive)
+      return try file.isRangeLocked(LockByte.gate.offset..<Int64.max, against: .exclusive)
     case .files:
       guard try take(.gate, .exclusive, waits: false) else { return true }
       try giveBack(.gate)
@@ -193,47 +217,22 @@ extension LockFile {
     }
   }
 
-  /// Whether somebody holds a place, or waits without one.
-  func hasQueue() throws -> Bool {
-    try isLocked(LockByte.waiting.offset..<Int64.max, against: .exclusive)
-  }
-
   /// Whether another process holds the lock alone.
   func isHeldAlone() throws -> Bool {
     switch mechanism {
     case .ranges:
       let main = LockByte.main.offset
-      return try isLocked(main..<(main + 1), against: .shared)
+      return try file.isRangeLocked(main..<(main + 1), against: .shared)
     case .files:
       // To try it would be to take it.
       return true
     }
   }
 
-  private func lockRange(
-    _ range: Range<Int64>, _ operation: LockOperation, waits: Bool
-  ) throws(SystemCallError) {
-    try file.fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
-      try backend.lockRange(file.descriptor, range, operation, waits: waits)
-    }
-  }
-
-  private func isLocked(
-    _ range: Range<Int64>, against operation: LockOperation
-  ) throws(SystemCallError) -> Bool {
-    try file.fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
-      try backend.isRangeLocked(file.descriptor, range, against: operation)
-    }
-  }
-
   private static func lock(
     _ file: borrowing OpenFile, _ operation: LockOperation, waits: Bool
   ) throws(SystemCallError) {
-    if !waits { return try file.lock(operation) }
-    let (descriptor, path) = (file.descriptor, file.path)
-    try file.fileSystem.perform("flock", path) { backend throws(ErrorNumber) in
-      try backend.lockWaiting(descriptor, operation)
-    }
+    if waits { try file.lockWaiting(operation) } else { try file.lock(operation) }
   }
 
   private func lockGate(_ operation: LockOperation, waits: Bool) throws(SystemCallError) {

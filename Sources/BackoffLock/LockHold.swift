@@ -62,16 +62,18 @@ package final class LockHold: Sendable {
   /// The number of this hold.
   package var token: FencingToken { state.withLock { $0.token } }
 
-  /// How the request ended, `nil` while it waits.
-  var outcome: Outcome? {
-    state.withLock { state in if case .settled(let outcome) = state.phase { outcome } else { nil } }
+  /// How the request ended, and when it was granted if it was; `nil` while it waits.
+  var result: (outcome: Outcome, start: Duration)? {
+    state.withLock { state in
+      if case .settled(let outcome) = state.phase { (outcome, state.start) } else { nil }
+    }
   }
 
-  func grant(_ token: FencingToken) { settle(.granted, token) }
+  func grant(_ token: FencingToken, at now: Duration) { settle(.granted, token, at: now) }
 
-  func settle(_ outcome: Outcome, _ token: FencingToken? = nil) {
+  func settle(_ outcome: Outcome, _ token: FencingToken? = nil, at now: Duration = .zero) {
     let waker: Waker? = state.withLock { state in
-      if let token { state.token = token }
+      if let token { (state.token, state.start) = (token, now) }
       defer { state.phase = .settled(outcome) }
       if case .parked(let waker) = state.phase { return waker }
       return nil
@@ -89,6 +91,7 @@ package final class LockHold: Sendable {
     if isSettled { waker.wake() }
   }
 
+  /// Lets the hold begin when its waiter knows of it.
   func begin(at now: Duration) { state.withLock { $0.start = now } }
 
   /// Notes that the system's lock is held for this request and only a disk call is missing: that is worth its time, also

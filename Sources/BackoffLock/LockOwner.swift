@@ -44,9 +44,6 @@ extension LockOwner: CustomStringConvertible {
 }
 
 extension LockOwner {
-  /// The most bytes of the line in a lock file.
-  static let maximumBytes = 440
-
   /// The line in the lock file, without the time: tab-separated, so that `cut` reads it.
   var line: [UInt8] {
     let fields = [
@@ -84,5 +81,48 @@ extension LockOwner {
       result.unicodeScalars.append(scalar)
     }
     return result
+  }
+}
+
+/// What stands behind the record of a lock file: the owner's line with its length and a checksum, read only when
+/// somebody asks.
+struct LockOwnerField: Sendable {
+  /// With the record before it, one sector.
+  static let size = 512 - LockRecord.size
+  /// Length and checksum.
+  private static let headSize = 8
+  /// The most bytes of the line.
+  static let maximumLine = size - headSize
+
+  let bytes: [UInt8]
+  /// Since when, which the record says.
+  private let since: WallTime
+
+  /// What is to be written.
+  init(_ owner: LockOwner) {
+    let line = owner.line
+    let checksum = CRC32C(line.span).value
+    var bytes = [UInt8(line.count >> 8), UInt8(line.count & 0xFF), 0, 0]
+    bytes += (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32($0))) }
+    bytes += line
+    self.bytes = bytes + [UInt8](repeating: 0, count: Self.size - bytes.count)
+    since = owner.since
+  }
+
+  /// What was read, perhaps while it was being written.
+  init(_ bytes: ArraySlice<UInt8>, since: WallTime) {
+    self.bytes = Array(bytes)
+    self.since = since
+  }
+
+  /// `nil` when nobody has written it, or not all of it.
+  var owner: LockOwner? {
+    guard bytes.count == Self.size else { return nil }
+    let count = Int(bytes[0]) << 8 | Int(bytes[1])
+    guard count <= Self.maximumLine else { return nil }
+    let line = Array(bytes[Self.headSize..<(Self.headSize + count)])
+    let checksum = bytes[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
+    guard checksum == CRC32C(line.span).value else { return nil }
+    return LockOwner(line: line, since: since)
   }
 }

@@ -14,8 +14,12 @@ package final class LockRegistry: Sendable {
 
   /// The core of an open lock file: the one that is there already, or a new one around this file.
   func core(for file: LockFile, clock: NanosecondClock) -> LockCore {
-    entries.withLock { entries in
-      if let core = entries[file.identity]?.core, !core.isRetired { return core }
+    var found: LockCore?
+    // Never let go of under the lock: the last one to do so comes here again.
+    defer { withExtendedLifetime(found) {} }
+    return entries.withLock { entries in
+      found = entries[file.identity]?.core
+      if let found, !found.isRetired { return found }
       let core = LockCore(file, registry: self, clock: clock)
       entries[file.identity] = Entry(core: core)
       return core
@@ -24,8 +28,10 @@ package final class LockRegistry: Sendable {
 
   /// Forgets a core that has ended, unless another took its place.
   func forget(_ identity: LockFile.Identity, _ core: LockCore?) {
+    var found: LockCore?
+    defer { withExtendedLifetime(found) {} }
     entries.withLock { entries in
-      let found = entries[identity]?.core
+      found = entries[identity]?.core
       if found == nil || found === core { entries[identity] = nil }
     }
   }

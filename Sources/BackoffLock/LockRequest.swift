@@ -32,18 +32,18 @@ struct LockRequest {
   /// The task, or outside of tasks the thread, as a number that no other has while this one runs.
   private static var currentScope: UInt {
     unsafe withUnsafeCurrentTask { task in
-      // Tasks are objects, so their addresses are even.
-      guard let task = unsafe task else { return UInt(creliability_stripe()) << 1 | 1 }
-      return unsafe unsafeBitCast(task, to: UInt.self)
+      // Looked at in its place: a copy of it would be counted. Tasks are objects, so their addresses are even.
+      let address = unsafe withUnsafeBytes(of: task) { unsafe $0.load(as: UInt.self) }
+      return address != 0 ? address : UInt(creliability_stripe()) << 1 | 1
     }
   }
 
   /// Puts the request; the hold has its outcome, or waits.
   ///
   /// - Returns: `nil` when the lock file must be opened anew.
-  func put(to core: LockCore) throws -> LockHold? {
-    let hold = LockHold(mode, lock, core, scope: scope, triesOnce: end <= lock.now)
-    guard try core.request(hold) else {
+  func put(to core: LockCore, now: Duration) throws -> LockHold? {
+    let hold = LockHold(mode, lock, core, scope: scope, triesOnce: end <= now)
+    guard try core.request(hold, now: now) else {
       lock.forget(core)
       return nil
     }
@@ -66,30 +66,34 @@ struct LockRequest {
 
   /// Looks at the outcome.
   ///
-  /// - Returns: The hold, `nil` when the lock file must be opened anew.
-  func finish(_ hold: LockHold, waited: Bool) throws -> LockHold? {
-    guard let outcome = hold.outcome else { preconditionFailure("a request ended without outcome") }
-    switch outcome {
+  /// - Returns: Whether the lock is held; `false` when its file must be opened anew.
+  func finish(_ hold: LockHold, waited: Bool) throws -> Bool {
+    guard let result = hold.result else { preconditionFailure("a request ended without outcome") }
+    switch result.outcome {
     case .granted:
-      if waited && Task.isCancelled {
-        hold.core.release(hold, held: .zero)
-        lock.meter.countCancellation()
-        throw CancellationError()
+      var now = result.start
+      if waited {
+        now = lock.now
+        if Task.isCancelled {
+          hold.core.release(hold, held: .zero, now: now)
+          lock.meter.countCancellation()
+          throw CancellationError()
+        }
+        // Whoever was woken holds it from now on.
+        hold.begin(at: now)
       }
-      let now = lock.now
-      hold.begin(at: now)
-      lock.meter.recordWait(now - start)
-      if now - start >= lock.configuration.longWait {
-        lock.tell(
-          .longWait, waited: now - start, cause: hold.core.read { $0.blame.cause(since: start) })
+      let wait = now - start
+      lock.meter.recordWait(wait)
+      if wait >= lock.configuration.longWait {
+        lock.tell(.longWait, waited: wait, cause: hold.core.read { $0.blame.cause(since: start) })
       }
-      return hold
+      return true
     case .failed(let error):
       lock.meter.countFailure()
       throw LockError(error, path: lock.path)
     case .restart:
       lock.forget(hold.core)
-      return nil
+      return false
     case .cancelled:
       lock.meter.countCancellation()
       throw CancellationError()

@@ -53,6 +53,9 @@ struct LockStateMachine<Requester: Equatable & Sendable>: Sendable {
 
     init(next: Next = .nothing) { self.next = next }
 
+    /// Whether nobody got the lock and nothing is to be done.
+    var isEmpty: Bool { first == nil && next == .nothing }
+
     func forEachGranted(_ body: (Requester, FencingToken) -> Void) {
       if let first { body(first.requester, first.token) }
       for other in others { body(other.requester, other.token) }

@@ -125,6 +125,31 @@ package struct OpenFile: ~Copyable, Sendable {
     }
   }
 
+  /// As ``lock(_:)``, but waits without a bound: only on a thread that is there for it.
+  package func lockWaiting(_ operation: LockOperation) throws(SystemCallError) {
+    try fileSystem.perform("flock", path) { backend throws(ErrorNumber) in
+      try backend.lockWaiting(descriptor, operation)
+    }
+  }
+
+  /// Locks a range of bytes, or gives it up; see ``FileSystemBackend/lockRange(_:_:_:waits:)``.
+  package func lockRange(
+    _ range: Range<Int64>, _ operation: LockOperation, waits: Bool
+  ) throws(SystemCallError) {
+    try fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
+      try backend.lockRange(descriptor, range, operation, waits: waits)
+    }
+  }
+
+  /// Whether another open file holds a lock in a range that excludes this one.
+  package func isRangeLocked(
+    _ range: Range<Int64>, against operation: LockOperation
+  ) throws(SystemCallError) -> Bool {
+    try fileSystem.perform("fcntl", path) { backend throws(ErrorNumber) in
+      try backend.isRangeLocked(descriptor, range, against: operation)
+    }
+  }
+
   package func attributeNames() throws(SystemCallError) -> [String] {
     try fileSystem.perform("flistxattr", path) { backend throws(ErrorNumber) in
       try backend.attributeNames(descriptor)

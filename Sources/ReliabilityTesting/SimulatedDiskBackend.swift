@@ -14,7 +14,7 @@ struct SimulatedBackend: FileSystemBackend {
     onFault: (inout SimulatedMachine) -> Void = { _ in },
     _ body: (inout SimulatedMachine) throws(ErrorNumber) -> R
   ) throws(ErrorNumber) -> R {
-    let (result, wakeable): (Result<R, ErrorNumber>, [SimulatedWaiter]) =
+    let (result, wakeable): (Result<R, ErrorNumber>, [ThreadParker]) =
       disk.machine.withLock { machine in
         let result = SimulatedBackend.perform(
           call, subject, detail, on: &machine, onFault: onFault, body)
@@ -242,20 +242,20 @@ struct SimulatedBackend: FileSystemBackend {
     _ body: (inout SimulatedMachine) throws(ErrorNumber) -> Void
   ) throws(ErrorNumber) {
     while true {
-      let waiter: SimulatedWaiter? = try perform(call, .file(file), .operation(operation)) {
+      let waiter: ThreadParker? = try perform(call, .file(file), .operation(operation)) {
         (machine) throws(ErrorNumber) in
         do throws(ErrorNumber) {
           try body(&machine)
           return nil
         } catch {
           guard error == .wouldBlock else { throw error }
-          let waiter = SimulatedWaiter()
+          let waiter = ThreadParker()
           machine.waiters.append(waiter)
           return waiter
         }
       }
       guard let waiter else { return }
-      waiter.wait()
+      waiter.sleep()
     }
   }
 

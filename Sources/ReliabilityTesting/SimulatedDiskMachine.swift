@@ -26,9 +26,9 @@ struct SimulatedMachine: Sendable {
   var fileLocks: [Int: [Int: LockOperation]] = [:]
   var rangeLocks: [Int: [RangeLock]] = [:]
   /// Threads to wake because a lock was given up.
-  var waiters: [SimulatedWaiter] = []
+  var waiters: [ThreadParker] = []
   /// Of these, who must be woken once the state is unlocked.
-  var wakeable: [SimulatedWaiter] = []
+  var wakeable: [ThreadParker] = []
 
   /// The clock: nanoseconds since 1970.
   ///

@@ -45,6 +45,7 @@ final class FaultyLocks: ForwardingFileSystem, CustomStringConvertible {
 
   var fileSystem: FileSystem { FileSystem(self) }
   var openDescriptors: Int { state.withLock { $0.open.count } }
+  var calls: Int { state.withLock { $0.calls } }
   var faultsMet: Int { state.withLock { $0.faultsMet } }
   var description: String {
     state.withLock { "\($0.failed) failing as call \(failing) with \(number)" }

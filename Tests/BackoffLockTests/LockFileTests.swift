@@ -189,7 +189,7 @@ import Testing
       processNamespace: String(repeating: "n", count: 99),
       host: String(repeating: "ü", count: 99), program: String(repeating: "p", count: 999),
       label: String(repeating: "l", count: 999), since: WallTime(secondsSince1970: 0))
-    #expect(owner.line.count <= LockOwner.maximumBytes)
+    #expect(owner.line.count <= LockOwnerField.maximumLine)
     let read = LockOwner(line: owner.line, since: owner.since)
     #expect(read?.host == String(repeating: "ü", count: 50))
     #expect(read?.description.hasSuffix("since 00:00:00") == true)

@@ -63,7 +63,7 @@ import Testing
       try await until { lock.statistics.waiting == 1 }
       // Its own place in the queue shows only through another open file.
       let file = try LockFile.open(path, .native, .real)
-      try await until { (try? file.hasQueue()) == true }
+      try await until { (try? file.isAwaited()) == true }
       kill(getpid(), SIGKILL)
       try await waiter.value
     }
