@@ -16,17 +16,17 @@ struct Program {
     HedgeBenchmarks.all,
     BreakerBenchmarks.all,
     LimiterBenchmarks.all,
+    ConcurrencyBenchmarks.all,
     PoolBenchmarks.all,
+    CacheBenchmarks.all,
     ErrorReportBenchmarks.all,
     StoreBenchmarks.all,
     LogBenchmarks.all,
     TransactionBenchmarks.all,
     LockBenchmarks.all,
+    DeadLetterBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
-    CacheBenchmarks.all,
-    ConcurrencyBenchmarks.all,
-    DeadLetterBenchmarks.all,
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.

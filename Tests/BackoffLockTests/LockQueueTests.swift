@@ -1,5 +1,6 @@
 import ReliabilityIO
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import BackoffLock
@@ -55,7 +56,7 @@ import Testing
     let outside = try LockFile.open(scratch.path, .native, .real, creating: true)
     for _ in 0..<5 {
       let holder = try await first.acquire()
-      let order = Counted()
+      let order = Tally()
       var waiters: [Task<Void, any Error>] = []
       for number in 1...6 {
         let other = lock(scratch)

@@ -1,5 +1,6 @@
 import ReliabilityCore
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import CircuitBreaker

@@ -1,4 +1,5 @@
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import DeadLetterQueue

@@ -1,6 +1,7 @@
 import ReliabilityCore
 import ReliabilityMetrics
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import RateLimiting

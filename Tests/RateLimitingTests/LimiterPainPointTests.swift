@@ -1,6 +1,7 @@
 import Foundation
 import ReliabilityCore
 import ReliabilityTesting
+import ReliabilityTestSupport
 import Testing
 
 @testable import RateLimiting

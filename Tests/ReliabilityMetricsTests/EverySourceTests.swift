@@ -57,7 +57,7 @@ private struct Everything {
       _ = try? await retry(policy) { throw Down() }
       _ = try? await withTimeout(.zero) {}
       reporter.report(Down())
-      try await lock.withLock {}
+      try await lock.withLock { _ in }
       try await lease.withLease { _ in }
       try await log.append(Array(#"{"a": 1}"#.utf8))
       try await document.save([1, 2, 3])

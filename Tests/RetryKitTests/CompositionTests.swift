@@ -3,6 +3,7 @@ import ErrorContext
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
+import ReliabilityTestSupport
 import Testing
 import TimeoutManager
 

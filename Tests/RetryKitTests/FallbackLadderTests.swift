@@ -2,6 +2,7 @@ import ErrorContext
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
+import ReliabilityTestSupport
 import Testing
 import TimeoutManager
 

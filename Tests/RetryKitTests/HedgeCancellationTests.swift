@@ -1,6 +1,7 @@
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
+import ReliabilityTestSupport
 import Testing
 
 @Suite struct HedgeCancellationTests {

@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import ReliabilityCore
 import ReliabilityTesting
 import RetryKit
