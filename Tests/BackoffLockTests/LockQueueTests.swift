@@ -1,6 +1,6 @@
 import ReliabilityIO
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import BackoffLock

@@ -1,5 +1,5 @@
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import DeadLetterQueue

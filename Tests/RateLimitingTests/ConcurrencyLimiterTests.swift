@@ -1,7 +1,7 @@
 import ReliabilityCore
 import ReliabilityMetrics
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import RateLimiting

@@ -1,6 +1,6 @@
 import ReliabilityCore
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import RateLimiting

@@ -1,7 +1,7 @@
 import Foundation
 import ReliabilityCore
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import RateLimiting

@@ -1,7 +1,7 @@
 import CircuitBreaker
 import ReliabilityCore
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import ResilientCaching

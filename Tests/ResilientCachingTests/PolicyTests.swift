@@ -1,8 +1,8 @@
 import CircuitBreaker
 import Foundation
 import ReliabilityCore
-import ReliabilityTesting
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Testing
 
 @testable import ResilientCaching

@@ -1,9 +1,9 @@
 import CircuitBreaker
 import ErrorContext
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
-import ReliabilityTestSupport
 import Testing
 import TimeoutManager
 

@@ -1,9 +1,9 @@
 import CircuitBreaker
 import RateLimiting
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
-import ReliabilityTestSupport
 import Testing
 import TimeoutManager
 

@@ -1,7 +1,7 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
-import ReliabilityTestSupport
 import Testing
 
 @Suite struct HedgeCancellationTests {

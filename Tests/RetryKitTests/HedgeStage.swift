@@ -1,5 +1,5 @@
-import ReliabilityTestSupport
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
 

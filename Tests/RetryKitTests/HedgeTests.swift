@@ -1,8 +1,8 @@
 import ErrorContext
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import RetryKit
-import ReliabilityTestSupport
 import Testing
 import TimeoutManager
 
