@@ -31,6 +31,12 @@ let modules = [
       "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
     ]),
   Module(
+    name: "DurableJobs",
+    dependencies: [
+      "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
+      "RateLimiting", "DeadLetterQueue",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -39,7 +45,7 @@ let modules = [
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "BackoffLock", "AtomicStore", "DeadLetterQueue",
-      "ReliabilityFoundation",
+      "DurableJobs", "ReliabilityFoundation",
     ]),
 ]
 
@@ -96,6 +102,9 @@ let package = Package(
       testTarget("RateLimiting"),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("DeadLetterQueue", alsoUsing: ["ReliabilityIO", "AtomicStore"]),
+      testTarget(
+        "DurableJobs",
+        alsoUsing: ["CircuitBreaker", "RateLimiting", "TimeoutManager", "DeadLetterQueue"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests", dependencies: ["ReliabilityTesting", "ReliabilityIO"]),

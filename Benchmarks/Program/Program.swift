@@ -13,8 +13,8 @@ struct Program {
     YardstickBenchmarks.all + TimeoutBenchmarks.all + RetryBenchmarks.all
     + BreakerBenchmarks.all + LimiterBenchmarks.all + ErrorReportBenchmarks.all
     + StoreBenchmarks.all + LogBenchmarks.all + DeadLetterBenchmarks.all
-    + TransactionBenchmarks.all
-    + LockBenchmarks.all + MetricsBenchmarks.all
+    + TransactionBenchmarks.all + LockBenchmarks.all + MetricsBenchmarks.all
+    + JobBenchmarks.all
 
   static func main() async {
     // Off the main actor: every hop to it and back would cost a microsecond.
