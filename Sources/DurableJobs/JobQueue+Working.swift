@@ -23,18 +23,8 @@ extension JobQueue {
     Task.detached { await self.work() }
   }
 
-  /// What a worker may ask for.
-  private struct Plan {
-    var signals: UInt64
-    var allowances: [JobKindAllowance]
-    /// Kinds with a place that is reserved.
-    var reserved: [Int] = []
-    /// Kinds with a permit that was taken.
-    var permitted: [Int] = []
-  }
-
   /// Claims and runs one job after the other, until there is none.
-  private func work() async {
+  func work() async {
     while true {
       guard let plan = makePlan() else { return }
       let claim: JobClaim
@@ -72,110 +62,6 @@ extension JobQueue {
     if starts { startWorker() }
   }
 
-  /// What the worker may claim now; `nil` when it must retire, which is then done.
-  private func makePlan() -> Plan? {
-    let now = clock.now
-    let (plan, gated) = shell.withLock { shell -> (Plan?, [Int]) in
-      guard shell.mayStart else {
-        shell.workers -= 1
-        return (nil, [])
-      }
-      var plan = Plan(signals: shell.signals, allowances: allAllowances)
-      if !hasGates { return (plan, []) }
-      plan.allowances = []
-      var gated: [Int] = []
-      for (index, handler) in handlers.enumerated() {
-        let state = shell.kinds[index]
-        if state.heldUntil > now { continue }
-        if let most = handler.options.concurrency {
-          if state.running + state.reserved >= most {
-            if state.reserved > 0 { shell.wasTurnedAway = true }
-            continue
-          }
-          shell.kinds[index].reserved += 1
-          plan.reserved.append(index)
-        }
-        if handler.options.breaker != nil || handler.options.rateLimiter != nil {
-          gated.append(index)
-        } else {
-          plan.allowances.append(JobKindAllowance(kind: handler.kind, limit: 1))
-        }
-      }
-      return (plan, gated)
-    }
-    guard var plan else {
-      noteChange()
-      return nil
-    }
-    for index in gated {
-      if let wait = askGates(of: index) {
-        hold(index, for: wait)
-      } else {
-        if handlers[index].options.rateLimiter != nil { plan.permitted.append(index) }
-        plan.allowances.append(JobKindAllowance(kind: handlers[index].kind, limit: 1))
-      }
-    }
-    return plan
-  }
-
-  /// Asks a kind's breaker and limiter whether one may start.
-  ///
-  /// - Returns: `nil` when it may, with a permit of the limiter taken; otherwise how long to wait.
-  private func askGates(of index: Int) -> Duration? {
-    let options = handlers[index].options
-    if let breaker = options.breaker {
-      do {
-        // Only to ask: dropped at once, it counts as nothing and gives back a probe's slot.
-        _ = try breaker.admit()
-      } catch {
-        return (error as? CircuitOpenError)?.remainingOpenTime ?? .seconds(1)
-      }
-    }
-    if let limiter = options.rateLimiter {
-      let decision = limiter.tryAcquire()
-      if !decision.isAllowed { return decision.retryAfter ?? .seconds(60) }
-    }
-    return nil
-  }
-
-  /// Keeps a kind from starting for a while.
-  private func hold(_ index: Int, for wait: Duration) {
-    let wait = max(.milliseconds(1), wait)
-    let until = clock.now.adding(wait.nanoseconds)
-    let isNew = shell.withLock { shell -> Bool in
-      shell.kinds[index].heldUntil = until
-      defer { shell.kinds[index].isHeldReported = true }
-      return !shell.kinds[index].isHeldReported
-    }
-    if isNew { tell(JobEvent(.held(for: wait), jobKind: handlers[index].kind)) }
-    wake(in: wait)
-  }
-
-  /// Gives back what a plan had reserved and did not use.
-  ///
-  /// - Returns: Of a worker that wants to retire, whether it must look again; otherwise it has given up its slot. Of another
-  ///   one, whether somebody else had to retire because of what was reserved.
-  private func give(back plan: Plan, claimed: Int?, isRetiring: Bool) -> Bool {
-    for index in plan.permitted where index != claimed {
-      handlers[index].options.rateLimiter?.giveBack()
-    }
-    let again = shell.withLock { shell -> Bool in
-      for index in plan.reserved { shell.kinds[index].reserved -= 1 }
-      if let claimed {
-        shell.kinds[claimed].running += 1
-        shell.kinds[claimed].isHeldReported = false
-      }
-      let turnedSomebodyAway = shell.wasTurnedAway
-      shell.wasTurnedAway = false
-      guard isRetiring else { return turnedSomebodyAway }
-      if shell.mayStart && (turnedSomebodyAway || shell.signals != plan.signals) { return true }
-      shell.workers -= 1
-      return false
-    }
-    if isRetiring && !again { noteChange() }
-    return again
-  }
-
   /// Runs a job to its end.
   ///
   /// - Returns: Whether this task may go on with the next one; otherwise its slot was passed on or given up.
@@ -210,11 +96,6 @@ extension JobQueue {
       leave(kind)
       return true
     }
-  }
-
-  private func letGo(_ kind: Int) {
-    shell.withLock { $0.kinds[kind].heldUntil = .min }
-    signal()
   }
 
   private func makeRun(_ item: JobClaim.Item, _ kind: Int, isFallback: Bool) -> JobRun {
@@ -333,7 +214,7 @@ extension JobQueue {
     unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
   }
 
-  private func timeout(of run: JobRun, _ elapsed: Duration, cause: (any Error)?) -> any Error {
+  func timeout(of run: JobRun, _ elapsed: Duration, cause: (any Error)?) -> any Error {
     if run.endsWithDeadline { return JobEndedError(.deadlinePassed) }
     return TimeoutError(
       limit: run.limit, elapsed: elapsed, cause: cause is CancellationError ? nil : cause)
@@ -378,86 +259,12 @@ extension JobQueue {
   }
 
   /// A job of a kind is not running after all.
-  private func leave(_ kind: Int) {
+  func leave(_ kind: Int) {
     let mayFreeAPlace = shell.withLock { shell -> Bool in
       shell.kinds[kind].running -= 1
       return handlers[kind].options.concurrency != nil
     }
     if mayFreeAPlace { signal() }
-  }
-}
-
-// MARK: Told to stop
-
-extension JobQueue {
-  /// Tells a body to stop, unless it has ended or was told before.
-  func end(_ run: JobRun, because reason: JobRun.Reason) {
-    let patience = PatienceAlarm(run)
-    let worker = shell.withLock { shell -> Task<Never, Never>? in
-      if run.phase == .settling { run.laterReason = reason }
-      guard run.phase == .active else { return nil }
-      run.phase = .ending(reason)
-      run.patience = patience
-      if reason == .timeout { shell.counts.timedOut += 1 }
-      defer { run.worker = nil }
-      return run.worker
-    }
-    guard let worker else { return }
-    configuration.clock.schedule(
-      patience,
-      at: configuration.clock.now.saturatingAdvanced(by: configuration.patience))
-    // It may have ended between the two lines above.
-    let isOver = shell.withLock { _ in run.patience !== patience }
-    if isOver { configuration.clock.cancel(patience) }
-    if reason == .timeout {
-      tell(JobEvent(.timedOut(limit: run.limit), id: run.id, jobKind: run.item.job.kind))
-    }
-    worker.cancel()
-  }
-
-  /// Waits no longer for a body that was told to stop.
-  func abandon(_ run: JobRun) {
-    let reason = shell.withLock { shell -> JobRun.Reason? in
-      guard case .ending(let reason) = run.phase else { return nil }
-      run.phase = .abandoned(reason)
-      run.patience = nil
-      shell.counts.abandoned += 1
-      shell.runs[run.item.lease.token] = nil
-      shell.unsettled += 1
-      if configuration.abandonedSlot == .held { shell.heldSlots += 1 }
-      return reason
-    }
-    guard let reason else { return }
-    let takesSlot = configuration.abandonedSlot == .freed
-    Task.detached {
-      self.tell(JobEvent(.abandoned, id: run.id, jobKind: run.item.job.kind))
-      let elapsed = max(.zero, Duration.nanoseconds(self.clock.now) - run.start)
-      switch reason {
-      case .timeout:
-        let error = self.timeout(of: run, elapsed, cause: nil)
-        run.judge?(.failure(error))
-        await self.settle(run, .failure(error), elapsed: elapsed)
-      case .shutdown: await self.release(run.item)
-      case .cancelled, .lost: break
-      }
-      self.shell.withLock { $0.unsettled -= 1 }
-      self.noteChange()
-      if takesSlot {
-        self.leave(run.kind)
-        await self.work()
-      }
-    }
-  }
-
-  func note(_ progress: JobProgress, of run: JobRun) {
-    let counts = shell.withLock { _ -> Bool in
-      guard run.phase == .active else { return false }
-      run.progress = progress
-      return true
-    }
-    if counts {
-      tell(JobEvent(.progressed(progress), id: run.id, jobKind: run.item.job.kind))
-    }
   }
 }
 

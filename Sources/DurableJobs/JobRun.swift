@@ -64,7 +64,10 @@ final class JobRun: DeadlineScope, @unchecked Sendable {
   }
 
   /// The limit has passed.
-  override func fire() { queue.end(self, because: .timeout) }
+  override func fire() {
+    // Observers and cancellation handlers are a user's code, which must not hold up the timers.
+    Task.detached { self.queue.end(self, because: .timeout) }
+  }
 
   func report(_ progress: JobProgress) { queue.note(progress, of: self) }
 

@@ -54,7 +54,7 @@ struct JobTable {
     }
   }
 
-  private struct KeySlot: Hashable {
+  struct KeySlot: Hashable {
     var kindIndex: Int
     var key: String
   }
@@ -62,20 +62,20 @@ struct JobTable {
   var rules: Rules
   private(set) var entries: [UInt64: JobEntry] = [:]
   var kinds: [Kind] = []
-  private var kindIndices: [String: Int] = [:]
-  private var keys: [KeySlot: UInt64] = [:]
+  var kindIndices: [String: Int] = [:]
+  var keys: [KeySlot: UInt64] = [:]
   /// Retries and delays.
   var delayed = DueHeap()
   /// Jobs that wait for a date.
   var dated = DueHeap()
   var leases = DueHeap()
-  private var ended = EndedList()
-  private(set) var live = 0
+  var ended = EndedList()
+  var live = 0
   private(set) var stateCounts = [Int](repeating: 0, count: JobState.allCases.count)
-  private(set) var pendingCounts = [Int](repeating: 0, count: JobPriority.allCases.count)
+  var pendingCounts = [Int](repeating: 0, count: JobPriority.allCases.count)
   private var nextID: UInt64 = 1
   var nextToken: UInt64 = 1
-  private var nextPlace: UInt64 = 1
+  var nextPlace: UInt64 = 1
   /// Whether the latest start went to a job that had aged.
   var lastWasAged = false
 
@@ -247,7 +247,7 @@ extension JobTable {
   }
 
   /// Forgets what is beyond the number that is kept, as ``trim(now:)`` does for the old ones too.
-  private mutating func trimSurplus() {
+  mutating func trimSurplus() {
     while ended.count > rules.endedKept, let oldest = ended.first() {
       leave(oldest)
       entries[oldest.record.id.rawValue] = nil
@@ -255,127 +255,12 @@ extension JobTable {
   }
 }
 
-// MARK: Going from one place to the next
-
-extension JobTable {
-  /// Takes a job out of where it stands.
-  mutating func leave(_ entry: JobEntry) {
-    entry.place = 0
-    let priority = entry.record.options.priority
-    switch entry.record.state {
-    case .pending:
-      pendingCounts[priority.rawValue] -= 1
-      kinds[entry.kindIndex][priority].removed()
-    case .scheduled:
-      if entry.isDated { dated.removed() } else { delayed.removed() }
-    case .retrying: delayed.removed()
-    case .running: leases.removed()
-    case .completed, .failed, .dead, .cancelled: ended.removed()
-    }
-    count(entry, in: entry.record.state, by: -1)
-  }
-
-  /// Gives a job a new place, in a state.
-  mutating func take(_ entry: JobEntry, to state: JobState) {
-    precondition(entry.record.state == state || entry.record.state.canBecome(state))
-    entry.record.state = state
-    entry.place = nextPlace
-    nextPlace += 1
-    count(entry, in: state, by: 1)
-  }
-
-  mutating func makeReady(_ entry: JobEntry, now: Time) {
-    entry.isDated = false
-    take(entry, to: .pending)
-    entry.readyAt = now.monotonic
-    let priority = entry.record.options.priority
-    pendingCounts[priority.rawValue] += 1
-    kinds[entry.kindIndex][priority].append(entry)
-  }
-
-  private mutating func wait(_ entry: JobEntry, in state: JobState, until due: Int64) {
-    entry.isDated = false
-    take(entry, to: state)
-    delayed.insert(entry, due: due)
-  }
-
-  private mutating func end(_ entry: JobEntry, as state: JobState, note: String?, now: Time) {
-    releaseKey(entry)
-    take(entry, to: state)
-    entry.record.endedAt = now.wall
-    if note != nil || entry.record.note != nil { entry.record.note = note }
-    if state == .completed || state == .cancelled { entry.record.payload = [] }
-    live -= 1
-    ended.append(entry)
-    trimSurplus()
-  }
-
-  func kindIndexIfKnown(_ name: String) -> Int? { kindIndices[name] }
-
-  private mutating func kindIndex(of name: String) -> Int {
-    if let index = kindIndices[name] { return index }
-    kinds.append(Kind(name: name))
-    kindIndices[name] = kinds.count - 1
-    return kinds.count - 1
-  }
-
-  private func keySlot(of unique: UniqueKey?, kindIndex: Int) -> KeySlot? {
-    unique.map { KeySlot(kindIndex: $0.scope == .store ? -1 : kindIndex, key: $0.key) }
-  }
-
-  mutating func releaseKey(_ entry: JobEntry) {
-    guard entry.holdsKey else { return }
-    entry.holdsKey = false
-    if let slot = keySlot(of: entry.record.options.unique, kindIndex: entry.kindIndex) {
-      keys[slot] = nil
-    }
-  }
-}
-
 /// Ended jobs in the order of their ends.
-private struct EndedList {
+struct EndedList {
   private var line = ReadyLine()
   var count: Int { line.count }
   var footprint: Int { line.footprint }
   mutating func append(_ entry: JobEntry) { line.append(entry) }
   mutating func first() -> JobEntry? { line.first() }
   mutating func removed() { line.removed() }
-}
-
-extension JobEntry {
-  func note(_ failure: JobFailure) {
-    record.attempts += 1
-    record.failures.append(failure)
-    let surplus = record.failures.count - JobRecord.failuresKept
-    if surplus > 0 { record.failures.removeFirst(surplus) }
-  }
-}
-
-extension JobState {
-  var index: Int {
-    switch self {
-    case .scheduled: 0
-    case .pending: 1
-    case .running: 2
-    case .retrying: 3
-    case .completed: 4
-    case .failed: 5
-    case .dead: 6
-    case .cancelled: 7
-    }
-  }
-}
-
-extension Int64 {
-  /// The sum, limited to what an `Int64` holds.
-  func adding(_ other: Int64) -> Int64 {
-    let (sum, overflow) = addingReportingOverflow(other)
-    return overflow ? (other < 0 ? .min : .max) : sum
-  }
-
-  /// The difference, limited to what an `Int64` holds.
-  func subtracting(_ other: Int64) -> Int64 {
-    let (difference, overflow) = subtractingReportingOverflow(other)
-    return overflow ? (other < 0 ? .max : .min) : difference
-  }
 }
