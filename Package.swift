@@ -33,6 +33,12 @@ let modules = [
       "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
     ]),
   Module(
+    name: "DurableJobs",
+    dependencies: [
+      "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
+      "RateLimiting", "DeadLetterQueue",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -41,8 +47,7 @@ let modules = [
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching", "DeadLetterQueue",
-      "ReliabilityFoundation",
+      "ResilientCaching", "DeadLetterQueue", "ReliabilityFoundation", "DurableJobs",
     ]),
 ]
 
@@ -106,6 +111,9 @@ let package = Package(
       testTarget("RateLimiting", alsoUsing: ["ReliabilityMetrics"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("DeadLetterQueue", alsoUsing: ["ReliabilityIO", "AtomicStore"]),
+      testTarget(
+        "DurableJobs",
+        alsoUsing: ["CircuitBreaker", "RateLimiting", "TimeoutManager", "DeadLetterQueue"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests",

@@ -25,6 +25,7 @@ struct Program {
     TransactionBenchmarks.all,
     LockBenchmarks.all,
     DeadLetterBenchmarks.all,
+    JobBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
 

@@ -2,6 +2,7 @@
 @_exported public import BackoffLock
 @_exported public import CircuitBreaker
 @_exported public import DeadLetterQueue
+@_exported public import DurableJobs
 @_exported public import ErrorContext
 @_exported public import RateLimiting
 @_exported public import ReliabilityCore

@@ -20,13 +20,16 @@ import Testing
     "DeadLetterQueue": [
       "ReliabilityCore", "ErrorContext", "RetryKit", "RateLimiting", "AtomicStore",
     ],
+    "DurableJobs": [
+      "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
+      "RateLimiting", "DeadLetterQueue",
+    ],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching", "DeadLetterQueue",
-      "ReliabilityFoundation",
+      "ResilientCaching", "DeadLetterQueue", "ReliabilityFoundation", "DurableJobs",
     ],
   ]
 
@@ -76,11 +79,12 @@ import Testing
         #expect(imports.isDisjoint(with: libc), "\(file.path)")
       }
       if !file.path.hasPrefix("Sources/ReliabilityFoundation/") {
-        // JSON only, in three files; Apple platforms have it in Foundation.
+        // JSON only, in a few files; Apple platforms have it in Foundation.
         let coding: Set = [
           "Sources/AtomicStore/DocumentFormat+Coding.swift",
           "Sources/AtomicStore/AppendLog+Append.swift",
           "Sources/DeadLetterQueue/PayloadCoding.swift",
+          "Sources/DurableJobs/DurableJob+Coding.swift",
         ]
         let allowed: Set =
           coding.contains(file.path) ? ["FoundationEssentials", "Foundation"] : []

@@ -26,7 +26,9 @@ private struct Server {
   /// Runs for a time with so many callers who want to call all the time.
   mutating func run(for time: Int64, callers: Int = .max) {
     let end = now + time
-    (lowest, highest) = (limit.limit, limit.limit)
+    // What a probe that happens to be under way allows is not what was found.
+    let found = Int(limit.estimate)
+    (lowest, highest) = (found, found)
     while now < end {
       while inFlight.count < min(limit.limit, callers) {
         // With more calls than workers everybody takes longer.

@@ -1,0 +1,2 @@
+@_exported public import ErrorContext
+@_exported public import ReliabilityCore
