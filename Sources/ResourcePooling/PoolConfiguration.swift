@@ -19,7 +19,7 @@ public struct PoolConfiguration: Sendable {
 
   /// How many callers may wait, 0 or more; 10,000 by default.
   ///
-  /// Further ones are refused at once.
+  /// Further ones are refused at once. Those for whom a resource is on its way, or may be made, don't count.
   public var maximumWaiters: Int
 
   /// The longest wait for a resource when a caller gives none; 30 seconds by default, `nil` for no limit.
@@ -57,10 +57,13 @@ public struct PoolConfiguration: Sendable {
 
   /// How long making a resource may take before it is cancelled; 30 seconds by default, greater than zero.
   ///
-  /// Code that ignores cancellation keeps its place in the pool until it ends.
+  /// Code that ignores cancellation keeps its place in the pool until it ends. After another second, or the same time once more if
+  /// that is less, nobody counts on it any longer, and others are made in the places that are left.
   public var creationTimeout: Duration
 
   /// How long a check, a rollback or a single closer may take before it is cancelled; 10 seconds by default, greater than zero.
+  ///
+  /// What ignores cancellation is treated as with ``creationTimeout``.
   public var upkeepTimeout: Duration
 
   /// How long a pool that ends waits for its loans; 30 seconds by default, 0 or more.
@@ -156,11 +159,13 @@ extension PoolRules {
     maximum = configuration.maximum
     maximumWaiters = configuration.maximumWaiters
     checksOnLend = handlers.checkOnLend != nil
-    checkAfterIdle = configuration.checkAfterIdle.nanoseconds
+    // Parts of a nanosecond are not nothing: zero would mean something else.
+    checkAfterIdle =
+      configuration.checkAfterIdle > .zero ? max(1, configuration.checkAfterIdle.nanoseconds) : 0
     checksOnReturn = handlers.checkOnReturn != nil
     rollsBack = handlers.rollback != nil
-    idleLimit = configuration.idleLimit?.nanoseconds ?? .max
-    maximumAge = configuration.maximumAge?.nanoseconds ?? .max
+    idleLimit = configuration.idleLimit.map { max(1, $0.nanoseconds) } ?? .max
+    maximumAge = configuration.maximumAge.map { max(1, $0.nanoseconds) } ?? .max
     jitter = configuration.jitter
     maximumErrors = configuration.maximumErrors ?? .max
     backoff = configuration.creationBackoff

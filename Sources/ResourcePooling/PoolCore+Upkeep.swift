@@ -30,7 +30,7 @@ extension PoolCore {
   func cleanUp(_ item: PoolItem, checks: Bool) async {
     if let rollback = handlers.rollback {
       do {
-        try await bounded(PoolOperation(), configuration.upkeepTimeout, .upkeep) {
+        try await bounded(upkeep(of: item), configuration.upkeepTimeout, .upkeep) {
           try await rollback(item)
         }
       } catch {
@@ -59,12 +59,17 @@ extension PoolCore {
         closer: closer))
   }
 
+  private func upkeep(of item: PoolItem) -> PoolOperation {
+    PoolOperation(
+      PoolDoubt(self, slot: item.slot, number: item.number, limit: configuration.upkeepTimeout))
+  }
+
   private func passes(
     _ item: PoolItem, _ check: (@Sendable (PoolItem) async throws -> Bool)?
   ) async -> Bool {
     guard let check else { return true }
     do {
-      let isHealthy = try await bounded(PoolOperation(), configuration.upkeepTimeout, .upkeep) {
+      let isHealthy = try await bounded(upkeep(of: item), configuration.upkeepTimeout, .upkeep) {
         try await check(item)
       }
       if !isHealthy { tell(.unhealthy, item.number) }

@@ -189,6 +189,10 @@ extension PoolCore {
 
   func tick() { apply { $0.tick(now: $1) } }
 
+  func overran(_ slot: Int, number: Int) {
+    apply { $0.overran(slot, number: number, now: $1) }
+  }
+
   func keepWarm() { apply { $0.keepWarm(now: $1) } }
 
   /// Ends the pool; loans are recalled when the time is over.
@@ -279,7 +283,8 @@ extension PoolCore {
           guarded.creations.append(nil)
         }
         // Before anybody can stop the pool, so that a creation that has not begun yet can be cancelled.
-        let operation = PoolOperation()
+        let operation = PoolOperation(
+          PoolDoubt(self, slot: slot, number: number, limit: configuration.creationTimeout))
         guarded.creations[slot] = operation
         return .create(slot: slot, number: number, operation)
       case .cancelCreation(let slot): return .cancel(guarded.creations[slot]!)

@@ -47,13 +47,16 @@ struct PoolTally: Hashable, Sendable {
   var checking = 0
   var returning = 0
   var closing = 0
+  /// Those of the ones being made, checked or cleaned up that nobody counts on.
+  var doubtful = 0
+  var doubtfulCreating = 0
 
   /// All slots that are in use.
   var occupied: Int { creating + idle + lent + checking + returning + closing }
   /// Those that are not on their way out.
   var live: Int { occupied - closing }
   /// Those that will be handed to the next in line without anybody else's doing.
-  var incoming: Int { creating + checking + returning }
+  var incoming: Int { creating + checking + returning - doubtful }
 
   mutating func add(_ change: Int, _ state: SlotState) {
     switch state {

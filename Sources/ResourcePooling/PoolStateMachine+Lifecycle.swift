@@ -23,14 +23,24 @@ extension PoolStateMachine {
     vacate(slot)
     if phase == .running {
       counts.creationErrors += 1
-      failures += 1
+      // Attempts made at the same time fail together, which is one failure; one begun before a success is the first again.
+      if slots[slot].failuresBefore >= failures { failures += 1 }
       let delay = rules.backoff.delay(afterAttempt: failures, using: &generator)
       retryAt = now.saturatingAdd(delay.nanoseconds)
       // Told now, also where there is no backoff: they would wait for one failure after the other.
-      if tally.live == 0 {
+      if tally.live == tally.doubtful {
         while let waiter = line.removeFirst() { refuse(waiter, .creationFails(until: retryAt)) }
       }
     }
+    return settle(now)
+  }
+
+  /// The code that makes, checks or cleans up a resource goes on although its time is up.
+  ///
+  /// - Parameter number: Of the resource; a late message about another one changes nothing.
+  mutating func overran(_ slot: Int, number: Int, now: Int64) -> [Action] {
+    guard slots[slot].number == number else { return [] }
+    doubt(slot)
     return settle(now)
   }
 

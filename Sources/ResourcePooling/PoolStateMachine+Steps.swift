@@ -15,7 +15,7 @@ extension PoolStateMachine {
       }
     case .stopped: break
     }
-    endsIdle = tally.live > rules.minimum
+    endsIdle = tally.live - tally.creating > rules.minimum
     let next = nextAlarm(now)
     if next < alarmAt {
       alarmAt = next
@@ -44,12 +44,12 @@ extension PoolStateMachine {
   func mayCreate(_ now: Int64) -> Bool {
     guard tally.occupied < rules.maximum else { return false }
     // After a failure one attempt at a time, none before the backoff is over.
-    return failures == 0 || (now >= retryAt && tally.creating == 0)
+    return failures == 0 || (now >= retryAt && tally.creating == tally.doubtfulCreating)
   }
 
   /// Tells those in line at once when nothing can come to them for now.
   mutating func refuseTheHopeless(_ now: Int64) {
-    guard failures > 0, now < retryAt, tally.live == 0 else { return }
+    guard failures > 0, now < retryAt, tally.live == tally.doubtful else { return }
     while let waiter = line.removeFirst() { refuse(waiter, .creationFails(until: retryAt)) }
   }
 
@@ -78,6 +78,7 @@ extension PoolStateMachine {
 
   @inline(__always)
   mutating func hand(_ slot: Int) {
+    if tally.doubtful > 0 { trust(slot) }
     tally.add(-1, slots[slot].state)
     tally.lent += 1
     counts.loans &+= 1
@@ -86,15 +87,34 @@ extension PoolStateMachine {
 
   @inline(__always)
   mutating func move(_ slot: Int, to state: SlotState) {
+    if tally.doubtful > 0 { trust(slot) }
     tally.add(-1, slots[slot].state)
     tally.add(1, state)
     slots[slot].state = state
   }
 
+  /// Counts on it no longer, if it is one of those that were counted on.
+  mutating func doubt(_ slot: Int) {
+    let state = slots[slot].state
+    guard !slots[slot].isDoubtful, state == .creating || state == .checking || state == .returning
+    else { return }
+    slots[slot].isDoubtful = true
+    tally.doubtful += 1
+    if state == .creating { tally.doubtfulCreating += 1 }
+  }
+
+  /// Takes a doubt back, before the state changes.
+  mutating func trust(_ slot: Int) {
+    guard slots[slot].isDoubtful else { return }
+    slots[slot].isDoubtful = false
+    tally.doubtful -= 1
+    if slots[slot].state == .creating { tally.doubtfulCreating -= 1 }
+  }
+
   mutating func create() {
     let slot = freeSlots.popLast() ?? slots.count
     if slot == slots.count { slots.append(Slot()) }
-    slots[slot] = Slot(number: nextNumber)
+    slots[slot] = Slot(number: nextNumber, failuresBefore: failures)
     move(slot, to: .creating)
     pending.append(.create(slot: slot, number: nextNumber))
     nextNumber += 1
@@ -124,7 +144,7 @@ extension PoolStateMachine {
     for slot in candidates {
       if now >= slots[slot].expiresAt {
         close(slot, .age)
-      } else if now >= slots[slot].idleDeadline, tally.live > rules.minimum {
+      } else if now >= slots[slot].idleDeadline, tally.live - tally.creating > rules.minimum {
         close(slot, .idle)
       } else {
         idle.append(slot)

@@ -16,7 +16,8 @@ internal import ReliabilityCore
 /// | closing | closed | free |
 ///
 /// "Idle or lent": to the first in line, or else to the idle ones. A slot stays occupied until the user's code for it has
-/// really ended, so that there are never more than the maximum.
+/// really ended, so that there are never more than the maximum. One whose code goes on although its time is up is doubtful, as is
+/// one that is closed after its clean-up: nobody counts on it.
 struct PoolStateMachine<Waiter: Sendable>: Sendable {
   typealias Line = WaiterLine<Waiter>
 
@@ -35,6 +36,10 @@ struct PoolStateMachine<Waiter: Sendable>: Sendable {
     var expiresAt = Int64.max
     /// Why it is to be closed after the work on its return.
     var fate: PoolEvent.Eviction?
+    /// Whether nobody counts on it until its state changes.
+    var isDoubtful = false
+    /// How many creations had failed in a row when this one began.
+    var failuresBefore = 0
 
     var idleDeadline: Int64 { idleSince.saturatingAdd(idleLimit) }
 
@@ -153,12 +158,19 @@ extension PoolStateMachine {
       return (.refused(.stopped), [])
     }
     if let slot = lendAtOnce(now: now) { return (.lent(slot: slot), []) }
-    if deadline <= now || line.count >= rules.maximumWaiters {
+    if deadline <= now || isLineFull(now) {
       counts.refusals += 1
       return (.refused(deadline <= now ? .noTimeLeft : .queueFull), [])
     }
     let ticket = line.append(waiter)
     return (.waiting(ticket), settle(now))
+  }
+
+  /// Whether as many wait as may, not counting those for whom a resource is there, on its way or yet to be made.
+  private func isLineFull(_ now: Int64) -> Bool {
+    // The attempt after a backoff needs somebody who waits for it.
+    let room = failures == 0 ? rules.maximum - tally.occupied : mayCreate(now) ? 1 : 0
+    return line.count - (tally.incoming + idle.count + room) >= rules.maximumWaiters
   }
 
   /// A waiter does not wait any longer.
@@ -197,6 +209,7 @@ extension PoolStateMachine {
     if rules.rollsBack || checks {
       slots[slot].fate = fate
       move(slot, to: .returning)
+      if fate != nil { doubt(slot) }
       pending.append(.cleanUp(slot: slot, checks: checks))
     } else if let fate {
       close(slot, fate)

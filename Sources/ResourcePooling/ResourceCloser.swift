@@ -8,7 +8,8 @@
 ///       ResourceCloser("driver") { await $0.driver.stop() },
 ///     ]
 ///
-/// All of them run, each in time of its own, also when one before threw or took too long.
+/// All of them run, each in time of its own, also when one before threw, or was cancelled because it took too long. One that ignores
+/// its cancellation keeps those after it from running until it ends.
 public struct ResourceCloser<Resource: Sendable>: Sendable {
   /// What it closes, for events.
   public let name: String

@@ -27,7 +27,7 @@ public final class ResourcePool<Resource: Sendable>: MetricsSource {
 
   /// Makes a pool of resources that are made and closed in one step each.
   ///
-  /// All closures but `checkOnLend` and so on are called outside locks, in tasks of the pool.
+  /// All closures are called outside locks, in tasks of the pool.
   ///
   /// - Parameters:
   ///   - name: What is lent, for errors, events and figures: one of a small set of words.

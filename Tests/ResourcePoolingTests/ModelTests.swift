@@ -101,6 +101,7 @@ private struct Experiment {
       reference.warm(now)
       name = "warm"
     case 991..<994 where age > 300: name = stop()
+    case 994..<998: name = overrun()
     default: name = lend()
     }
     kinds[name, default: 0] += 1
@@ -270,6 +271,16 @@ private struct Experiment {
     }
     now = end
     return duration > 3_000 ? "jump" : "advance"
+  }
+
+  /// One that is already over may be reported too.
+  private mutating func overrun() -> String {
+    let all =
+      creations + checks + cleanUps.map { ($0.slot, $0.number) } + closings + loans
+    guard let (slot, number) = all.randomElement(using: &generator) else { return "nothing" }
+    note(machine.overran(slot, number: number, now: now))
+    reference.overran(number, now)
+    return "overrun"
   }
 
   private mutating func stop() -> String {

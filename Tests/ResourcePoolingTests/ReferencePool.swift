@@ -12,6 +12,9 @@ struct ReferencePool {
     var expiresAt = Int64.max
     var errorsInRow = 0
     var fate: String?
+    /// Nobody counts on what is being done to it.
+    var isDoubtful = false
+    var failuresBefore = 0
   }
 
   let rules: PoolRules
@@ -39,11 +42,28 @@ struct ReferencePool {
   }
 
   private var live: Int { resources.count - count(.closing) }
+  private var made: Int { live - count(.creating) }
+
+  private static let onTheWay: [State] = [.creating, .checking, .returning]
+
+  /// How many will come to those in line.
+  private var coming: Int {
+    resources.filter { Self.onTheWay.contains($0.state) && !$0.isDoubtful }.count
+  }
+
+  /// Whether nothing can come without being made first.
+  private var isHopeless: Bool { coming + count(.idle, .lent) == 0 }
+
+  private func mayCreate(_ now: Int64) -> Bool {
+    let hasAttempt = resources.contains { $0.state == .creating && !$0.isDoubtful }
+    return resources.count < rules.maximum && (failures == 0 || (now >= retryAt && !hasAttempt))
+  }
 
   private func place(of number: Int) -> Int? { resources.firstIndex { $0.number == number } }
 
   private mutating func put(_ number: Int, _ state: State) {
     resources[place(of: number)!].state = state
+    resources[place(of: number)!].isDoubtful = false
   }
 
   private mutating func close(_ number: Int, _ reason: String) {
@@ -56,6 +76,7 @@ struct ReferencePool {
       // The last one in the list is the one that became idle last.
       var resource = resources.remove(at: place(of: number)!)
       resource.state = .idle
+      resource.isDoubtful = false
       resource.idleSince = now
       resources.append(resource)
     } else if mustCheck, rules.checksOnLend, rules.checkAfterIdle == 0 {
@@ -75,27 +96,23 @@ struct ReferencePool {
       }
       return
     }
-    var mayCreate: Bool {
-      resources.count < rules.maximum
-        && (failures == 0 || (now >= retryAt && count(.creating) == 0))
-    }
     func create() {
       attempts += 1
-      resources.append(Resource(number: attempts))
+      resources.append(Resource(number: attempts, failuresBefore: failures))
       done.append("create \(attempts)")
     }
-    while line.count > count(.creating, .checking, .returning) {
+    while line.count > coming {
       if let last = numbers(.idle).last {
         put(last, .checking)
         done.append("check \(last)")
-      } else if mayCreate {
+      } else if mayCreate(now) {
         create()
       } else {
         break
       }
     }
-    while keepsWarm, live < rules.minimum, mayCreate { create() }
-    if failures > 0, now < retryAt, live == 0 {
+    while keepsWarm, live < rules.minimum, mayCreate(now) { create() }
+    if failures > 0, now < retryAt, isHopeless {
       for waiter in line { done.append("refuse \(waiter)") }
       line = []
     }
@@ -110,7 +127,13 @@ struct ReferencePool {
       put(last.number, .lent)
       return (last.number, false)
     }
-    if !hasTime || line.count >= rules.maximumWaiters { return (nil, false) }
+    var free = coming + count(.idle)
+    if failures == 0 {
+      free += rules.maximum - resources.count
+    } else if mayCreate(now) {
+      free += 1
+    }
+    if !hasTime || line.count >= rules.maximumWaiters + free { return (nil, false) }
     line.append(waiter)
     settle(now)
     return (nil, true)
@@ -136,6 +159,7 @@ struct ReferencePool {
     if rules.rollsBack || (rules.checksOnReturn && fate == nil) {
       resources[index].fate = fate
       put(number, .returning)
+      resources[index].isDoubtful = fate != nil
       done.append("cleanUp \(number) \(rules.checksOnReturn && fate == nil)")
     } else if let fate {
       close(number, fate)
@@ -182,15 +206,24 @@ struct ReferencePool {
   }
 
   mutating func notMade(_ number: Int, _ now: Int64) {
+    let before = resources[place(of: number)!].failuresBefore
     resources.removeAll { $0.number == number }
     if !isStopping {
-      failures += 1
+      if before >= failures { failures += 1 }
       retryAt = now + rules.backoff.delayWithoutJitter(afterAttempt: failures).nanoseconds
-      if live == 0 {
+      if isHopeless {
         for waiter in line { done.append("refuse \(waiter)") }
         line = []
       }
     }
+    settle(now)
+  }
+
+  mutating func overran(_ number: Int, _ now: Int64) {
+    guard let index = place(of: number), Self.onTheWay.contains(resources[index].state) else {
+      return
+    }
+    resources[index].isDoubtful = true
     settle(now)
   }
 
@@ -225,7 +258,7 @@ struct ReferencePool {
     } else {
       for resource in resources where resource.state == .idle {
         moments.append(resource.expiresAt)
-        if live > rules.minimum {
+        if made > rules.minimum {
           moments.append(resource.idleSince.saturatingAdd(resource.idleLimit))
         }
       }
@@ -243,7 +276,7 @@ struct ReferencePool {
       for resource in resources where resource.state == .idle {
         if now >= resource.expiresAt {
           close(resource.number, "age")
-        } else if now >= resource.idleSince.saturatingAdd(resource.idleLimit), live > rules.minimum
+        } else if now >= resource.idleSince.saturatingAdd(resource.idleLimit), made > rules.minimum
         {
           close(resource.number, "idle")
         }
