@@ -94,11 +94,17 @@ import Testing
 
   @Test("P10: a creation that hangs is cancelled, and its place is kept until it has ended")
   func hungCreation() async throws {
-    let gate = Gate()
+    let (gate, isCancelled) = (Gate(), Box(false))
     let lab = Lab(
       .init(minimum: 0, maximum: 1, leaseTimeout: nil),
       create: { number in
-        if number == 1 { await gate.pass() }
+        if number == 1 {
+          await withTaskCancellationHandler {
+            await gate.pass()
+          } onCancel: {
+            isCancelled.value = true
+          }
+        }
         try Task.checkCancellation()
       },
       configure: {
@@ -108,6 +114,7 @@ import Testing
     let task = Task { try await lab.pool.withResource { $0 } }
     await until { gate.waiting == 1 && lab.clock.scheduledCount == 1 }
     lab.clock.advance(by: .seconds(3))
+    await until { isCancelled.value }
     #expect(lab.figures.creating == 1 && lab.figures.waiting == 1)
     gate.open()
     let error = await ResourcePoolingTests.failure { try await task.value } as? PoolCreationError
