@@ -57,6 +57,8 @@ public struct CachePolicy: Sendable {
   /// How many loads may run in the background at the same time, at least 1.
   ///
   /// When there are more stale entries than that, the others wait for their turn to be renewed, or for the end of their window.
+  /// A load that has taken longer than ``loadLease``, or whose result will not be kept, does not count: one that hangs gives its
+  /// place back, and is cancelled when nobody waits for it.
   public var maximumRefreshes: Int
 
   /// How long a load may take before those who ask anew don't wait for it any more, and start another one; greater than zero.
@@ -145,14 +147,14 @@ extension CachePolicy {
   init(_ policy: CachePolicy) {
     capacity = policy.capacity
     maximumCost = policy.maximumCost ?? .max
-    life = Self.nanoseconds(policy.timeToLive)
+    life = Self.lifetime(policy.timeToLive)
     negativeLife = Self.nanoseconds(policy.negativeTimeToLive)
     jitter = policy.jitter
     staleWhileRevalidate = Self.nanoseconds(policy.staleWhileRevalidate)
     staleIfError = Self.nanoseconds(policy.staleIfError)
     refreshBackoff = policy.refreshBackoff
     maximumRefreshes = policy.maximumRefreshes
-    loadLease = Self.nanoseconds(policy.loadLease)
+    loadLease = Self.lifetime(policy.loadLease)
   }
 
   /// For how long something stale is kept.
@@ -163,6 +165,11 @@ extension CachePolicy {
   /// With ``time(_:)``, a sum or a difference of two can't overflow.
   @usableFromInline static func nanoseconds(_ duration: Duration) -> Int64 {
     min(max(0, duration.nanoseconds), 100 * 365 * 86_400 * 1_000_000_000)
+  }
+
+  /// As ``nanoseconds(_:)``, of what is greater than zero and must stay so: at least one.
+  @usableFromInline static func lifetime(_ duration: Duration) -> Int64 {
+    max(1, nanoseconds(duration))
   }
 
   /// A time of the clock, at most 127 years from its origin.

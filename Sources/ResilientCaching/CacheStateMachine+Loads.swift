@@ -11,6 +11,8 @@ extension CacheStateMachine {
     /// Those who wait, by the number of their ticket.
     var waiters: [UInt64: Waiter] = [:]
     var task: Task<Void, Never>?
+    /// The highest priority of those who joined before there was a task.
+    var wanted: TaskPriority?
   }
 
   /// Who waits, and the load within which it does, if that is one of this cache.
@@ -60,7 +62,7 @@ extension CacheStateMachine {
     if slot >= 0, let value = table.value(slot), let retryAt = staleUntilRetry(slot, now) {
       counts.staleHits += 1
       table.touch(slot)
-      guard running == nil, now >= retryAt, refreshes < rules.maximumRefreshes else {
+      guard running == nil, now >= retryAt, hasRoom(now, &after) else {
         return .stale(value, refresh: nil)
       }
       begin(address, number, now, isRefresh: true)
@@ -82,11 +84,24 @@ extension CacheStateMachine {
 
   /// Attaches the task of a load that was started.
   ///
-  /// - Returns: Whether the load is still wanted; otherwise the caller cancels the task.
-  mutating func attach(_ task: Task<Void, Never>, to number: UInt64) -> Bool {
-    guard loads[number] != nil else { return false }
+  /// - Returns: Whether the load is still wanted; otherwise the caller cancels the task. And the priority to raise it to, if
+  ///   somebody joined meanwhile.
+  mutating func attach(
+    _ task: Task<Void, Never>, to number: UInt64
+  ) -> (isWanted: Bool, priority: TaskPriority?) {
+    guard let load = loads[number] else { return (false, nil) }
     loads[number]!.task = task
-    return true
+    return (true, load.wanted)
+  }
+
+  /// Somebody of this priority has joined.
+  ///
+  /// - Returns: The task that the caller raises to it; without one it is remembered for ``attach(_:to:)``.
+  mutating func hurry(_ number: UInt64, to priority: TaskPriority) -> Task<Void, Never>? {
+    guard let load = loads[number] else { return nil }
+    if let task = load.task { return task }
+    loads[number]!.wanted = max(load.wanted ?? priority, priority)
+    return nil
   }
 
   /// One who waited has left; the last one ends the load.
@@ -114,7 +129,10 @@ extension CacheStateMachine {
       result = .success(value)
     case .cancelled(let error):
       counts.loadCancellations += 1
-      note(.loadCancelled, load.address, error: error, &after)
+      // Not counted as a failure; but without a pause every request would start the next refresh.
+      let slot = load.isRefresh ? staleSlot(of: load, now, &after) : nil
+      let delay = slot.map { setBack($0, now) }
+      note(.loadCancelled, load.address, error: error, retryAfter: delay, &after)
       result = .failure(error)
     case .failure(let error, isNegative: true):
       remember(load, error, now, &after)
@@ -140,9 +158,27 @@ extension CacheStateMachine {
 
   private mutating func begin(_ address: Address, _ number: UInt64, _ now: Int64, isRefresh: Bool) {
     counts.loads += 1
-    if isRefresh { refreshes += 1 }
+    if isRefresh {
+      refreshes += 1
+      nextSweep = min(nextSweep, now + rules.loadLease)
+    }
     loads[number] = Load(address: address, startedAt: now, isRefresh: isRefresh)
     current[address.hash, default: []].append(number)
+  }
+
+  /// Whether one more refresh may run; those that have taken too long give their places back.
+  private mutating func hasRoom(_ now: Int64, _ after: inout Aftermath) -> Bool {
+    if refreshes < rules.maximumRefreshes { return true }
+    guard now >= nextSweep else { return false }
+    nextSweep = .max
+    for load in loads.values where load.isRefresh && load.isCurrent {
+      if now - load.startedAt >= rules.loadLease {
+        detach(load.address, &after)
+      } else {
+        nextSweep = min(nextSweep, load.startedAt + rules.loadLease)
+      }
+    }
+    return refreshes < rules.maximumRefreshes
   }
 
   /// The load of a key that may be waited for; one that has taken too long may not.
@@ -188,12 +224,13 @@ extension CacheStateMachine {
 
   private mutating func forget(_ number: UInt64) {
     release(number)
-    if loads.removeValue(forKey: number)?.isRefresh == true { refreshes -= 1 }
+    loads[number] = nil
   }
 
   private mutating func release(_ number: UInt64) {
     guard let load = loads[number], load.isCurrent else { return }
     loads[number]!.isCurrent = false
+    if load.isRefresh { refreshes -= 1 }
     let hash = load.address.hash
     current[hash]!.removeAll { $0 == number }
     if current[hash]!.isEmpty { current[hash] = nil }
@@ -217,6 +254,7 @@ extension CacheStateMachine {
     _ load: Load, _ value: Value, cost: Int, _ now: Int64, _ after: inout Aftermath
   ) {
     guard load.isCurrent else {
+      if cost > rules.maximumCost { return refuse(load.address, &after) }
       counts.outdated += 1
       return note(.outdated, load.address, &after)
     }
@@ -232,10 +270,7 @@ extension CacheStateMachine {
     _ load: Load, _ error: any Error, _ now: Int64, _ after: inout Aftermath
   ) {
     note(.loadFailed, load.address, error: error, &after)
-    guard load.isCurrent else {
-      counts.outdated += 1
-      return
-    }
+    guard load.isCurrent else { return }
     _ = discard(load.address, &after)
     guard rules.negativeLife > 0 else { return }
     let freshUntil = now + rules.shortened(rules.negativeLife, using: &generator)
@@ -248,16 +283,11 @@ extension CacheStateMachine {
   private mutating func failed(
     _ load: Load, _ error: any Error, _ now: Int64, _ after: inout Aftermath
   ) -> Result<Value, any Error> {
-    let slot = load.isCurrent ? lookUp(load.address, now, &after) : -1
-    guard slot >= 0, let value = table.value(slot), now >= table.nodes[slot].freshUntil else {
+    guard let slot = staleSlot(of: load, now, &after), let value = table.value(slot) else {
       note(.loadFailed, load.address, error: error, &after)
       return .failure(error)
     }
-    var failures = 1
-    if case .setback(let before, _) = table.notes[Int32(slot)] { failures = before &+ 1 }
-    let delay = CacheRules.nanoseconds(
-      rules.refreshBackoff.delay(afterAttempt: failures, using: &generator))
-    table.notes[Int32(slot)] = .setback(failures: failures, retryAt: now + delay)
+    let delay = setBack(slot, now)
     let isUsable = now - table.nodes[slot].freshUntil < rules.staleIfError
     let kind: Event.Kind =
       load.waiters.isEmpty ? .refreshFailed : isUsable ? .fellBack : .loadFailed
@@ -265,5 +295,29 @@ extension CacheStateMachine {
     if !isUsable { return .failure(error) }
     counts.fallbacks += load.waiters.count
     return .success(value)
+  }
+
+  /// The slot of the stale value that a load was to replace, unless that is out of date or over.
+  private mutating func staleSlot(
+    of load: Load, _ now: Int64, _ after: inout Aftermath
+  ) -> Int? {
+    guard load.isCurrent else { return nil }
+    let slot = lookUp(load.address, now, &after)
+    guard slot >= 0, table.value(slot) != nil, now >= table.nodes[slot].freshUntil else {
+      return nil
+    }
+    return slot
+  }
+
+  /// Puts off the next load for a stale value.
+  ///
+  /// - Returns: For how long.
+  private mutating func setBack(_ slot: Int, _ now: Int64) -> Int64 {
+    var failures = 1
+    if case .setback(let before, _) = table.notes[Int32(slot)] { failures = before &+ 1 }
+    let delay = CacheRules.nanoseconds(
+      rules.refreshBackoff.delay(afterAttempt: failures, using: &generator))
+    table.notes[Int32(slot)] = .setback(failures: failures, retryAt: now + delay)
+    return delay
   }
 }

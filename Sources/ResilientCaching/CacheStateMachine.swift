@@ -30,11 +30,16 @@ public import ReliabilityCore
   @usableFromInline var counts = CacheStatistics()
   /// The breaker's era of all entries.
   @usableFromInline var era: UInt64
+  /// The last eras that were left, oldest first.
+  @usableFromInline var retired: [UInt64] = []
   private(set) var version: UInt64 = 0
   var loads: [UInt64: Load] = [:]
   /// The numbers of the loads whose result will be kept, by the hash of their addresses.
   @usableFromInline var current: [UInt32: [UInt64]] = [:]
+  /// How many of them are refreshes.
   var refreshes = 0
+  /// Before this time no refresh has run for too long.
+  var nextSweep = Int64.max
   @usableFromInline var generator: SeededGenerator
 
   init(name: String, rules: CacheRules, isObserved: Bool, era: UInt64, seed: UInt64) {
@@ -147,16 +152,30 @@ public import ReliabilityCore
     clear(&after)
   }
 
+  /// Whether the era is one of those that were left, so that it seems to have been read before others entered a later one.
+  @inlinable
+  func isLate(_ moment: CacheMoment) -> Bool {
+    moment.era != era && retired.contains(moment.era)
+  }
+
   /// Enters the era of a moment, in which no entry of another one is valid.
+  ///
+  /// Whoever calls has asked ``isLate(_:)`` before, and read the era again if so.
   ///
   /// - Returns: The time, within bounds in which it can be computed with.
   @inlinable
   mutating func arrive(_ moment: CacheMoment, _ after: inout Aftermath) -> Int64 {
-    if moment.era != era {
-      era = moment.era
-      clear(&after)
-    }
+    if moment.era != era { enter(moment.era, &after) }
     return CacheRules.time(moment.now)
+  }
+
+  @inline(never) @usableFromInline
+  mutating func enter(_ next: UInt64, _ after: inout Aftermath) {
+    retired.removeAll { $0 == next }
+    if retired.count == 8 { retired.removeFirst() }
+    retired.append(era)
+    era = next
+    clear(&after)
   }
 }
 
@@ -181,8 +200,7 @@ extension CacheStateMachine {
   ) -> Bool {
     let cost = max(0, cost)
     if cost > rules.maximumCost {
-      counts.countOversized()
-      note(.oversized, address, &after)
+      refuse(address, &after)
       return false
     }
     // Two looks for each new entry: what is over is gone after half as many stores as there are entries.
@@ -199,6 +217,13 @@ extension CacheStateMachine {
     }
     table.insert(address, value, cost: cost, freshUntil: freshUntil)
     return true
+  }
+
+  /// Counts and tells that a value is too large.
+  @inline(never) @usableFromInline
+  mutating func refuse(_ address: Address, _ after: inout Aftermath) {
+    counts.oversized += 1
+    note(.oversized, address, &after)
   }
 
   /// Removes the entry of a key, if there is one.

@@ -31,7 +31,8 @@ public struct CacheStatistics: Hashable, Sendable {
   public internal(set) var invalidations = 0
   /// Values that were not kept, as one alone costs more than all may.
   public internal(set) var oversized = 0
-  /// Values that were not kept, as the key was invalidated or set while they were loaded.
+  /// Values that were not kept, as the key was invalidated or set while they were loaded; one that is too large besides counts
+  /// as ``oversized``.
   public internal(set) var outdated = 0
 
   /// Requests in all.
@@ -58,6 +59,4 @@ extension CacheStatistics {
     case .invalidated: invalidations += 1
     }
   }
-
-  @usableFromInline mutating func countOversized() { oversized += 1 }
 }

@@ -11,13 +11,13 @@ extension ResilientCache {
     public enum Kind: String, Hashable, Sendable, CaseIterable {
       /// A load brought a value, which is kept.
       case loaded
-      /// A load failed, and those who waited for it got its error.
+      /// A load failed, or said that there is no value; those who waited for it got its error.
       case loadFailed
       /// A load failed, and those who waited for it got a stale value.
       case fellBack
       /// A load in the background failed; the stale value stays.
       case refreshFailed
-      /// A load was cancelled.
+      /// A load was cancelled, or said so itself.
       case loadCancelled
       /// An entry went to make room.
       case evicted

@@ -18,7 +18,8 @@ extension ResilientCache {
   ///   - key: The key.
   ///   - load: Gets the value. Called at most once, and not at all when the value is there or being loaded. Throws
   ///     ``NoSuchValueError`` to say that there is none.
-  /// - Returns: A value of the present era, version and namespace; fresh unless the policy allows stale ones.
+  /// - Returns: A value no older than the era and the version in which the call was made; fresh unless the policy allows stale
+  ///   ones. One that was invalidated while the caller waited may still be returned to it, but is not kept.
   /// - Throws: What the load throws; ``NoSuchValueError``, or another error that `CachePolicy.isNegative` named, while that is
   ///   remembered; ``RecursiveLoadError`` when a load would wait for itself; `CancellationError`.
   @inlinable
@@ -70,10 +71,10 @@ extension ResilientCache {
   ) async throws -> Value {
     if Task.isCancelled { throw CancellationError() }
     let (waiter, number) = (CacheWaiter<Value>(), CacheNumbers.next())
-    let (scope, moment) = (LoadScope.current, moment)
+    let scope = LoadScope.current
     let within = scope?.numbers ?? []
-    let answer = change {
-      $0.ask(address, waiter: waiter, number: number, within: within, moment, &$1)
+    let answer = changeNow {
+      $0.ask(address, waiter: waiter, number: number, within: within, $1, &$2)
     }
     switch answer {
     case .value(let value), .stale(let value, refresh: nil):
@@ -112,8 +113,9 @@ extension ResilientCache {
       scope.end()
       self?.finish(number, address, result, seconds: Double(clock.now &- start) / 1e9)
     }
-    let isWanted = guarded.withLock { $0.attach(task, to: number) }
+    let (isWanted, priority) = guarded.withLock { $0.attach(task, to: number) }
     if !isWanted { task.cancel() }
+    if let priority { raise(task, to: priority) }
   }
 
   private func finish(
@@ -126,8 +128,7 @@ extension ResilientCache {
     case .success(let value): outcome = .value(value, cost: cost(of: value, address))
     case .failure(let error): outcome = judge(error)
     }
-    let moment = moment
-    let ended = change { $0.finish(number, outcome, moment, &$1) }
+    let ended = changeNow { $0.finish(number, outcome, $1, &$2) }
     guard let ended else { return }
     for waiter in ended.waiters { waiter.settle(ended.result) }
   }
@@ -143,8 +144,14 @@ extension ResilientCache {
 
   /// Raises the priority of a load to that of one who joins it.
   private func hurry(_ number: UInt64) {
+    let priority = Task.currentPriority
+    let task = guarded.withLock { $0.hurry(number, to: priority) }
+    if let task { raise(task, to: priority) }
+  }
+
+  private func raise(_ task: Task<Void, Never>, to priority: TaskPriority) {
     if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-      guarded.withLock { $0.loads[number]?.task }?.escalatePriority(to: Task.currentPriority)
+      task.escalatePriority(to: priority)
     }
   }
 }

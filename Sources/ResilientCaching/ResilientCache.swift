@@ -43,7 +43,8 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
   ///   - weigher: What a value costs, in the unit of `CachePolicy.maximumCost`. Less than zero counts as zero; without one
   ///     every value costs 1. Called outside locks.
   ///   - era: The number of the present era, such as a circuit breaker's: `{ breaker.era }`. When it is another one, all
-  ///     entries are invalid; a number must not come again. Called at every request, outside locks, so it must be quick.
+  ///     entries are invalid, which takes O(loads that run) under the lock; a number must not come again. Called at every
+  ///     request, outside locks, so it must be quick.
   ///   - observer: Is told what happens. Called outside locks, by whoever made it happen.
   /// - Precondition: `policy.validate()` does not throw.
   public init(
@@ -93,7 +94,8 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
   ///   - value: The value.
   ///   - key: Its key.
   ///   - timeToLive: How long it is fresh, greater than zero, and exactly so long; by default as the policy says.
-  /// - Returns: Whether it is kept: `false` when it alone costs more than all may. Then the key has no value any more.
+  /// - Returns: Whether it is kept: `false` when it alone costs more than all may, and then the key has no value any more; also
+  ///   when the era changed during the call, as the value may be of the one before.
   @discardableResult @inlinable
   public func set(_ value: Value, for key: Key, timeToLive: Duration? = nil) -> Bool {
     set(value, CacheAddress(key, in: CacheSpace()), timeToLive)
@@ -109,7 +111,7 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
 
   /// Removes all entries, also those of all namespaces; all loads that still run are out of date.
   ///
-  /// - Complexity: O(1) under the lock; the values are released after it.
+  /// - Complexity: O(loads that run) under the lock; the values are released after it.
   public func removeAll() { change { $0.clear(&$1) } }
 
   /// How many entries there are; some of them may be over and not found to be yet.
@@ -127,6 +129,7 @@ public final class ResilientCache<Key: Hashable & Sendable, Value: Sendable>: Me
   /// say so may arrive twice and in any order.
   ///
   /// - Parameter version: A number that grows with the data.
+  /// - Complexity: O(loads that run) under the lock; the values are released after it.
   public func advance(toVersion version: UInt64) {
     change { $0.advance(toVersion: version, &$1) }
   }
@@ -147,8 +150,7 @@ extension ResilientCache {
 
   @inline(never) @usableFromInline
   func missed(_ address: CacheAddress<Key>) -> Value? {
-    let moment = moment
-    return change { $0.get(address, moment, &$1) }
+    changeNow { $0.get(address, $1, &$2) }
   }
 
   func peek(_ address: CacheAddress<Key>) -> Value? {
@@ -159,14 +161,27 @@ extension ResilientCache {
   @inlinable
   func set(_ value: Value, _ address: CacheAddress<Key>, _ timeToLive: Duration?) -> Bool {
     precondition(timeToLive.map { $0 > .zero } ?? true, "timeToLive must be greater than zero")
+    // First: if the era changes while the weigher runs, the value is of the one before.
     let moment = moment
-    let (cost, life) = (cost(of: value, address), timeToLive.map { CacheRules.nanoseconds($0) })
+    let (cost, life) = (cost(of: value, address), timeToLive.map { CacheRules.lifetime($0) })
+    let isKept: Bool? = change {
+      $0.isLate(moment) ? nil : $0.set(address, value, cost: cost, life: life, moment, &$1)
+    }
+    return isKept ?? setLate(value, address, cost, life, moment)
+  }
+
+  /// Keeps a value if the era in which it was set, which others seem to have left, is the present one after all.
+  @inline(never) @usableFromInline
+  func setLate(
+    _ value: Value, _ address: CacheAddress<Key>, _ cost: Int, _ life: Int64?, _ before: CacheMoment
+  ) -> Bool {
+    let moment = moment
+    guard moment.era == before.era else { return false }
     return change { $0.set(address, value, cost: cost, life: life, moment, &$1) }
   }
 
   func remove(_ address: CacheAddress<Key>) -> Value? {
-    let moment = moment
-    return change { $0.remove(address, moment, &$1) }
+    changeNow { $0.remove(address, $1, &$2) }
   }
 
   @inlinable
@@ -187,6 +202,30 @@ extension ResilientCache {
     }
     if !(after.abandoned.isEmpty && after.events.isEmpty) { finish(after) }
     return answer
+  }
+
+  /// Runs a change at the present moment.
+  ///
+  /// Before the lock is had, others may have entered a later era than the one that was read: then it is read again. One that is
+  /// still read is the present one (what was taken for a later one was read late itself, or the number has come again). The rounds
+  /// are limited so that also an era that breaks its rule hangs nobody.
+  func changeNow<Answer: Sendable>(
+    _ body: (
+      inout CacheStateMachine<Key, Value>, CacheMoment,
+      inout CacheStateMachine<Key, Value>.Aftermath
+    ) -> Answer
+  ) -> Answer {
+    var before: UInt64?
+    for _ in 0..<8 {
+      let moment = moment
+      let answer: Answer? = change {
+        $0.isLate(moment) && moment.era != before ? nil : body(&$0, moment, &$1)
+      }
+      if let answer { return answer }
+      before = moment.era
+    }
+    let moment = moment
+    return change { body(&$0, moment, &$1) }
   }
 
   @inline(never) @usableFromInline

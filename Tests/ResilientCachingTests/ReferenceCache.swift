@@ -42,12 +42,19 @@ struct ReferenceCache {
   var longestDelay: Int64 = 40
 
   var era: UInt64 = 0
+  /// The eras that were left.
+  var retired: [UInt64] = []
   var entries: [Entry] = []
   var loads: [Load] = []
 
+  func isLate(_ era: UInt64) -> Bool { era != self.era && retired.suffix(8).contains(era) }
+
   mutating func arrive(_ era: UInt64) {
-    if era != self.era { clear() }
+    if era == self.era { return }
+    retired.removeAll { $0 == era }
+    retired.append(self.era)
     self.era = era
+    clear()
   }
 
   mutating func clear() {
@@ -77,9 +84,7 @@ struct ReferenceCache {
       let overdue = now - entry.end
       if overdue < staleWhileRevalidate || (overdue < staleIfError && now < entry.retryAt) {
         touch(index)
-        let starts =
-          running == nil && now >= entry.retryAt
-          && loads.count(where: \.isRefresh) < maximumRefreshes
+        let starts = running == nil && now >= entry.retryAt && hasRoom(now)
         if starts {
           loads.append(Load(number: number, name: name, startedAt: now, isRefresh: true))
         }
@@ -116,14 +121,15 @@ struct ReferenceCache {
     case .negative:
       if load.isCurrent { store(load.name, nil, 0, now + negativeLife, now, swept) }
       return nil
-    case .cancelled: return nil
-    case .failure:
+    case .cancelled, .failure:
+      if case .cancelled = outcome, !load.isRefresh { return nil }
       guard load.isCurrent, let index = place(load.name, now), let value = entries[index].value,
         now >= entries[index].end
       else { return nil }
       let delay = min(longestDelay, firstDelay << Int64(min(entries[index].failures, 10)))
       entries[index].failures += 1
       entries[index].retryAt = now + delay
+      if case .cancelled = outcome { return nil }
       return now - entries[index].end < staleIfError ? value : nil
     }
   }
@@ -143,6 +149,18 @@ struct ReferenceCache {
   mutating func removeAll(withPrefix prefix: String) {
     for load in loads where load.name.hasPrefix(prefix) { detach(load.name) }
     entries.removeAll { $0.name.hasPrefix(prefix) }
+  }
+
+  /// A refresh that has taken too long or will not be kept takes no room.
+  private mutating func hasRoom(_ now: Int64) -> Bool {
+    func isFull() -> Bool {
+      loads.count { $0.isRefresh && $0.isCurrent } >= maximumRefreshes
+    }
+    if !isFull() { return true }
+    for load in loads where load.isRefresh && load.isCurrent && now - load.startedAt >= lease {
+      detach(load.name)
+    }
+    return !isFull()
   }
 
   /// Entries that are over may go at any time; `swept` says which of them have gone.
