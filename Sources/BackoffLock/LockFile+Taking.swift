@@ -71,6 +71,8 @@ extension LockFile {
         attempt.stage = .atMain(place: nil)
       case .plain, .polling:
         if try take(.main, operation, waits: false) {
+          // Said by the look before this one, that somebody waits.
+          if waits { try giveBack(.waiting) }
           attempt.stage = .inside
           return true
         }

@@ -24,7 +24,9 @@ extension LockFile {
     let known = try known ?? Known(wasAway ? readTurnAndOwner() : readTurn())
     self.known = known
 
-    let isOwnTurn = known.isSettled && known.turn == ownTurn
+    // Numbers begin anew with every epoch: the number alone could be another's.
+    let isOwnTurn =
+      known.isSettled && ownTurn == Turn(epoch: known.epoch, number: known.turn)
     if attempt.mode == .shared {
       // Readers write nothing: several may be in here at once.
       let epoch = try known.isSettled ? known.epoch : lastEpoch() + 1
@@ -194,7 +196,7 @@ extension LockFile {
     trust = nil
     try file.writeAll(bytes.span, at: LockRecord.turnOffset)
     known = Known(record)
-    ownTurn = record.turn
+    ownTurn = Turn(epoch: record.epoch, number: record.turn)
     lastLooked = now
   }
 

@@ -38,7 +38,7 @@ final class LockFile: @unchecked Sendable {
 
   // What was last read from or written to the record, under the main lock.
   var known: Known?
-  var ownTurn: UInt64?
+  var ownTurn: Turn?
   var lastLooked: Duration?
   var trust: Trust?
   /// Who had it before, where there was time to look.

@@ -38,8 +38,11 @@ extension LetterCore {
   nonisolated(nonsending) func compact() async throws -> AppendLog.Compaction? {
     try requireWritable()
     guard log != nil else { return nil }
-    let task = state.withLock { state in
+    let name = configuration.name
+    let task = try state.withLock { state in
       if let task = state.compaction { return task }
+      // Looked at together with the task: whoever closes sees every compaction, and waits for it.
+      if state.isClosed { throw DeadLetterError(.closed, queue: name) }
       let task = Task.detached { try await self.compactAlone() }
       state.compaction = task
       return task

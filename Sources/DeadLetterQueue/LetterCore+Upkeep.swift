@@ -107,8 +107,9 @@ extension LetterCore {
   }
 
   private nonisolated(nonsending) func keepUp() async {
+    do { _ = try await sweep() } catch { tellUpkeepFailed(error) }
+    // Also when nothing could be written: it may free the room that is missing.
     do {
-      _ = try await sweep()
       let isDue = state.withLock { state in
         guard let ledger = state.ledger else { return false }
         return ledger.end > state.leastToCompact
@@ -116,10 +117,14 @@ extension LetterCore {
       }
       if isDue { _ = try await compact() }
     } catch {
-      if !state.withLock({ $0.isClosed }) { tell(.upkeepFailed(error)) }
+      tellUpkeepFailed(error)
     }
     state.withLock { $0.upkeep = nil }
     scheduleAlarm()
+  }
+
+  private func tellUpkeepFailed(_ error: any Error) {
+    if !state.withLock({ $0.isClosed }) { tell(.upkeepFailed(error)) }
   }
 
   /// Sets the alarm for the oldest letter, not too often.

@@ -215,7 +215,10 @@ extension LetterMachine {
     categories.giveUp(entry.category)
     fingerprints.giveUp(entry.fingerprint)
     table.remove(at: index)
-    if let limit = limits.alert.count, count <= limit * 4 / 5 { hasWarned = false }
+    // Four fifths, rounded down, of any number without an overflow.
+    if let limit = limits.alert.count, count <= limit - limit / 5 - (limit % 5 == 0 ? 0 : 1) {
+      hasWarned = false
+    }
   }
 
   /// What is past its retention, oldest first.

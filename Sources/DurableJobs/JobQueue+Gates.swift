@@ -32,7 +32,7 @@ extension JobQueue {
         if state.heldUntil > now { continue }
         if let most = handler.options.concurrency {
           if state.running + state.reserved >= most {
-            if state.reserved > 0 { shell.wasTurnedAway = true }
+            if state.reserved > 0 { shell.kinds[index].wasTurnedAway = true }
             continue
           }
           shell.kinds[index].reserved += 1
@@ -103,13 +103,18 @@ extension JobQueue {
       handlers[index].options.rateLimiter?.giveBack()
     }
     let again = shell.withLock { shell -> Bool in
-      for index in plan.reserved { shell.kinds[index].reserved -= 1 }
+      var turnedSomebodyAway = false
+      for index in plan.reserved {
+        shell.kinds[index].reserved -= 1
+        if shell.kinds[index].wasTurnedAway { turnedSomebodyAway = true }
+        shell.kinds[index].wasTurnedAway = false
+      }
+      // Held because the permit was here, which is back now.
+      for index in plan.permitted where index != claimed { shell.kinds[index].heldUntil = .min }
       if let claimed {
         shell.kinds[claimed].running += 1
         shell.kinds[claimed].isHeldReported = false
       }
-      let turnedSomebodyAway = shell.wasTurnedAway
-      shell.wasTurnedAway = false
       guard isRetiring else { return turnedSomebodyAway }
       if shell.mayStart && (turnedSomebodyAway || shell.signals != plan.signals) { return true }
       shell.workers -= 1

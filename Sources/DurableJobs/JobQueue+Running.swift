@@ -7,24 +7,32 @@ extension JobQueue {
   /// traps; one that was stopped can run again.
   public nonisolated(nonsending) func run() async {
     let waiter = JobWaiter()
-    begin(until: waiter)
+    let generation = begin(until: waiter)
     await waiter.wait()
-    if shell.withLock({ $0.mode != .idle }) { await stop(grace: configuration.shutdownGrace) }
+    // It may have been stopped and begun anew by others meanwhile.
+    let isMine = shell.withLock { $0.mode != .idle && $0.generation == generation }
+    if isMine { await stop(grace: configuration.shutdownGrace) }
   }
 
   /// Begins to work.
-  func begin(until waiter: JobWaiter?) {
+  ///
+  /// - Returns: How often it has begun.
+  @discardableResult
+  func begin(until waiter: JobWaiter?) -> Int {
     let now = clock.now
-    shell.withLock { shell in
+    let generation = shell.withLock { shell in
       precondition(shell.mode == .idle, "the queue runs already")
       shell.mode = .running
+      shell.generation += 1
       shell.isCutOff = false
       shell.startedAt = now
       shell.nextHeartbeat = now
       shell.nextCleanup = now.adding(configuration.cleanupInterval.nanoseconds)
       if let waiter { shell.stopped.append(waiter) }
+      return shell.generation
     }
     Task.detached { await self.tick() }
+    return generation
   }
 
   /// Stops to work: starts nothing more, lets the jobs that run go on for a while, then gives them back.
@@ -38,21 +46,24 @@ extension JobQueue {
   }
 
   private func stopNow(_ grace: Duration) async {
-    let isRunning = shell.withLock { shell -> Bool in
+    let running = shell.withLock { shell -> Int? in
       if shell.mode == .running { shell.mode = .stopping }
-      return shell.mode == .stopping
+      return shell.mode == .stopping ? shell.generation : nil
     }
-    guard isRunning else { return }
+    guard let generation = running else { return }
     let end = configuration.clock.now.saturatingAdvanced(by: grace)
     await wait(until: end) { $0.isQuiet }
-    let runs = shell.withLock { shell -> [JobRun] in
+    let runs = shell.withLock { shell -> [JobRun]? in
+      guard shell.mode == .stopping, shell.generation == generation else { return nil }
       shell.isCutOff = true
       return Array(shell.runs.values)
     }
+    // Another one has stopped it, and it may run again.
+    guard let runs else { return }
     for run in runs { self.end(run, because: .shutdown) }
     await wait(until: nil) { $0.isQuiet }
     let (waiters, tick) = shell.withLock { shell -> ([JobWaiter], TickAlarm?) in
-      guard shell.mode == .stopping else { return ([], nil) }
+      guard shell.mode == .stopping, shell.generation == generation else { return ([], nil) }
       shell.mode = .idle
       shell.startedAt = nil
       defer {
@@ -63,6 +74,7 @@ extension JobQueue {
     }
     if let tick { configuration.clock.cancel(tick) }
     for waiter in waiters { waiter.resume() }
+    noteChange()
   }
 
   /// Starts nothing more until ``resume()``; what runs goes on.
@@ -83,10 +95,19 @@ extension JobQueue {
   ///
   /// - Throws: What the store throws; `CancellationError`.
   public nonisolated(nonsending) func drain() async throws {
+    try await drain(evenWhenStopped: true)
+  }
+
+  /// - Parameter evenWhenStopped: Whether to wait for another run when this one is stopped.
+  nonisolated(nonsending) func drain(evenWhenStopped: Bool) async throws {
     while true {
       let waiter = JobWaiter()
-      shell.withLock { $0.changeWaiters.append(waiter) }
+      let isStopped = shell.withLock { shell in
+        shell.changeWaiters.append(waiter)
+        return shell.mode == .idle
+      }
       defer { shell.withLock { shell in shell.changeWaiters.removeAll { $0 === waiter } } }
+      if isStopped && !evenWhenStopped { return }
       let figures = try await store.figures()
       if handlers.allSatisfy({ figures.active[$0.kind, default: 0] == 0 }) { return }
       await waiter.wait()
@@ -142,7 +163,8 @@ private final class WaiterAlarm: Alarm, @unchecked Sendable {
 ///     }
 ///
 /// When the body returns, what is ready, running or waiting for a retry is done first. When it throws, or its task is
-/// cancelled, the queue is stopped with the grace of its configuration.
+/// cancelled, the queue is stopped with the grace of its configuration. When somebody else stops the queue meanwhile, what is
+/// left stays in the store.
 ///
 /// - Parameters:
 ///   - queue: The queue, which must not be running.
@@ -155,7 +177,7 @@ public nonisolated(nonsending) func withJobQueue<Result>(
   queue.begin(until: nil)
   do {
     let result = try await body(queue)
-    try await queue.drain()
+    try await queue.drain(evenWhenStopped: false)
     await queue.stop(grace: queue.configuration.shutdownGrace)
     return result
   } catch {

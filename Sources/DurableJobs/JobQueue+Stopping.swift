@@ -7,8 +7,14 @@ extension JobQueue {
   func end(_ run: JobRun, because reason: JobRun.Reason) {
     let patience = PatienceAlarm(run)
     let worker = shell.withLock { shell -> Task<Never, Never>? in
-      if run.phase == .settling { run.laterReason = reason }
-      guard run.phase == .active else { return nil }
+      switch run.phase {
+      case .settling, .ending:
+        // For its fallback. Whoever cancels has the last word.
+        if reason != .timeout && run.laterReason != .cancelled { run.laterReason = reason }
+        return nil
+      case .abandoned: return nil
+      case .active: break
+      }
       run.phase = .ending(reason)
       run.patience = patience
       if reason == .timeout { shell.counts.timedOut += 1 }

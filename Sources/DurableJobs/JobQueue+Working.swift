@@ -37,7 +37,11 @@ extension JobQueue {
               limit: 1, kinds: plan.allowances, lease: configuration.lease))
       } catch {
         tell(JobEvent(.storeFailed(error: error)))
-        _ = give(back: plan, claimed: nil, isRetiring: true)
+        // It ends whatever came meanwhile: the store is asked again in a while.
+        if give(back: plan, claimed: nil, isRetiring: true) {
+          shell.withLock { $0.workers -= 1 }
+          noteChange()
+        }
         wake(in: .seconds(1))
         return
       }
@@ -68,12 +72,14 @@ extension JobQueue {
   private func perform(_ item: JobClaim.Item, _ kind: Int) async -> Bool {
     let job = item.job
     if job.crashes > configuration.maxCrashes {
+      handlers[kind].options.rateLimiter?.giveBack()
       let error = JobEndedError(.quarantined(crashes: job.crashes - 1))
       await fail(item, kind, error, elapsed: .zero, mayRetry: false)
       leave(kind)
       return true
     }
     if let deadline = job.options.deadline, deadline <= configuration.wallClock() {
+      handlers[kind].options.rateLimiter?.giveBack()
       await fail(item, kind, JobEndedError(.deadlinePassed), elapsed: .zero, mayRetry: false)
       leave(kind)
       return true
@@ -91,6 +97,7 @@ extension JobQueue {
         self.letGo(kind)
       }
     } catch {
+      handlers[kind].options.rateLimiter?.giveBack()
       hold(kind, for: (error as? CircuitOpenError)?.remainingOpenTime ?? .seconds(1))
       await release(item)
       leave(kind)

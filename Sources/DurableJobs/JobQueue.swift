@@ -80,6 +80,8 @@ public final class JobQueue: MetricsSource {
       var running = 0
       /// Places that a worker holds while it asks the store.
       var reserved = 0
+      /// Whether a worker found the last place reserved by another one, who must see to it that somebody looks again.
+      var wasTurnedAway = false
       var heldUntil = Int64.min
       var isHeldReported = false
     }
@@ -92,8 +94,8 @@ public final class JobQueue: MetricsSource {
     var workers = 0
     /// Counts what may have made a job claimable.
     var signals: UInt64 = 0
-    /// Whether a worker found a kind's places reserved by others.
-    var wasTurnedAway = false
+    /// How often the queue has begun to work.
+    var generation = 0
     /// The runs, by fencing token.
     var runs: [UInt64: JobRun] = [:]
     /// Settlements that are not stored yet.

@@ -12,8 +12,8 @@ extension ConcurrencyLimiter {
   ///     let limiter = ConcurrencyLimiter(.adaptive, name: "search", observer: { print($0) })
   ///     limiter.resize(to: 30)  // search: limit 20 -> 30 (resized)
   ///
-  /// Changes of the limit are told once and in order, on the thread of a caller; when two threads change it at the same time, one of
-  /// them tells both.
+  /// Changes of the limit are told once and in order, on the thread of a caller or in a task; when two threads change it at
+  /// the same time, one of them tells both.
   public struct Event: Sendable, CustomStringConvertible {
     /// What happened.
     public enum Kind: Sendable {

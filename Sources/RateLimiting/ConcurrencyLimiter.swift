@@ -164,8 +164,12 @@ extension ConcurrencyLimiter {
 
   /// What an error says; cancellation comes first, whatever anybody thinks of the error.
   private func outcome(of error: any Error) -> Outcome {
-    if Task.isCancelled || error is CancellationError { return .ignored }
     let error = error.withoutStory
+    if Task.isCancelled || error is CancellationError
+      || (error as? any ClassifiedError)?.category == .cancelled
+    {
+      return .ignored
+    }
     if let judge, let outcome = judge(error) { return outcome }
     return Outcome(judging: error)
   }
@@ -183,7 +187,7 @@ extension ConcurrencyLimiter {
   func change(
     _ cause: LimitCause,
     _ body: (inout ConcurrencyStateMachine<ConcurrencyWaiter>, _ now: Int64) -> [ConcurrencyWaiter],
-    alsoUnderLock: (inout Guarded) -> Void = { _ in }
+    onTimer: Bool = false, alsoUnderLock: (inout Guarded) -> Void = { _ in }
   ) {
     let now = clock.now
     let (served, mustTell, alarm) = guarded.withLock { guarded in
@@ -196,7 +200,9 @@ extension ConcurrencyLimiter {
     }
     for waiter in served { waiter.finish(.granted(at: now)) }
     if let alarm { clock.source.schedule(alarm.alarm, at: .init(nanoseconds: alarm.at)) }
-    if mustTell { tell() }
+    guard mustTell else { return }
+    // An observer is a user's code, which must not hold up the timers.
+    if onTimer { Task { self.tell() } } else { tell() }
   }
 
   /// Tells what is to be told, one after the other, also what is added meanwhile.
@@ -208,7 +214,9 @@ extension ConcurrencyLimiter {
   }
 
   /// Looks at the time, for those in line whom nobody else would serve.
-  fileprivate func advance() { change(.adapted) { $0.advance(now: $1) } }
+  fileprivate func advance() {
+    change(.adapted, { $0.advance(now: $1) }, onTimer: true)
+  }
 }
 
 extension ConcurrencyLimiter {

@@ -41,7 +41,7 @@ struct ConcurrencyStateMachine<Waiter: Sendable>: Sendable {
   var probeEnd: Int64? { line.isEmpty ? nil : gradient?.probeEnd }
 
   /// How long one who comes now is likely to wait; `nil` when there is no telling.
-  var projectedWait: Int64? { pace.wait(at: line.count + 1) }
+  var projectedWait: Int64? { line.isEmpty ? nil : pace.wait(at: line.count + 1) }
 
   /// Begins a call now or not at all.
   mutating func tryAcquire() -> Bool {
@@ -55,7 +55,7 @@ struct ConcurrencyStateMachine<Waiter: Sendable>: Sendable {
     deadline: Int64?, now: Int64, waiter: @autoclosure () -> Waiter
   ) -> Admission {
     if tryAcquire() { return .granted }
-    let wait = line.isEmpty ? nil : projectedWait
+    let wait = projectedWait
     if let deadline {
       // The pace is a measured one; only what is twice too long is hopeless.
       guard now < deadline, (wait ?? 0) / 2 <= deadline - now else {

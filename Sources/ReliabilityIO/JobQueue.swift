@@ -12,9 +12,11 @@ final class JobQueue: @unchecked Sendable {
   private let maximumThreads: Int
   private var first: Job?
   private var last: Job?
-  private var idleThreads = 0
-  /// Idle threads that were signalled and have not woken yet.
-  private var wakingThreads = 0
+  /// The threads without work, each asleep on a parker of its own.
+  ///
+  /// Not all on one condition: that of glibc before 2.41 can lose a signal when several threads wait for it (bug 25847),
+  /// and the job would lie in the queue with every thread asleep.
+  private var idle: [ThreadParker] = []
   private var threads = 0
   private var queued = 0
   private var jobs = 0
@@ -33,7 +35,7 @@ final class JobQueue: @unchecked Sendable {
   var figures: (threads: Int, idle: Int, queued: Int, jobs: Int) {
     monitor.lock()
     defer { monitor.unlock() }
-    return (threads, idleThreads, queued, jobs)
+    return (threads, idle.count, queued, jobs)
   }
 
   func enqueue(_ job: Job) {
@@ -42,18 +44,12 @@ final class JobQueue: @unchecked Sendable {
     jobs += 1
     if let last { last.next = job } else { first = job }
     last = job
-    var mustStart = false
-    var mustWake = false
-    if idleThreads > wakingThreads {
-      wakingThreads += 1
-      mustWake = true
-    } else if threads < maximumThreads {
-      threads += 1
-      mustStart = true
-    }
+    let sleeper = idle.popLast()
+    let mustStart = sleeper == nil && threads < maximumThreads
+    if mustStart { threads += 1 }
     monitor.unlock()
-    if mustWake {
-      monitor.signal()
+    if let sleeper {
+      sleeper.wake()
     } else if mustStart {
       startThread()
     }
@@ -63,8 +59,10 @@ final class JobQueue: @unchecked Sendable {
   func close() {
     monitor.lock()
     isClosed = true
+    let sleepers = idle
+    idle = []
     monitor.unlock()
-    monitor.broadcast()
+    for sleeper in sleepers { sleeper.wake() }
   }
 
   /// A thread's life.
@@ -72,10 +70,11 @@ final class JobQueue: @unchecked Sendable {
     monitor.lock()
     while true {
       while first == nil && !isClosed {
-        idleThreads += 1
-        monitor.wait()
-        idleThreads -= 1
-        if wakingThreads > 0 { wakingThreads -= 1 }
+        let parker = ThreadParker()
+        idle.append(parker)
+        monitor.unlock()
+        parker.sleep()
+        monitor.lock()
       }
       guard let job = first else { break }
       first = job.next

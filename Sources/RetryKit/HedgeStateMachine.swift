@@ -56,10 +56,8 @@ struct HedgeStateMachine {
     _ delay: Duration, from start: ContinuousClock.Instant, deadline: Deadline?
   ) -> ContinuousClock.Instant? {
     guard mayStartAnother else { return nil }
-    if let deadline, !deadline.allows(delay, from: start) {
-      stopReason = .deadline
-      return nil
-    }
+    // Only the delay comes too late: a failure may still start another in time.
+    if let deadline, !deadline.allows(delay, from: start) { return nil }
     return start.saturatingAdvanced(by: delay)
   }
 

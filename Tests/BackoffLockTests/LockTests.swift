@@ -51,6 +51,22 @@ import Testing
     #expect(!third.directlyFollows(first))
   }
 
+  /// A new epoch begins at turn one again: who had the first turn of the old one must not take it for its own.
+  @Test func aTurnOfAnotherEpochIsNobodysOwn() async throws {
+    let scratch = LockScratch()
+    let lock = scratch.lock { $0.strategy = .queue }
+    let other = scratch.lock(in: LockRegistry()) { $0.strategy = .queue }
+    var tokens = [try await lock.withLock { $0 }]
+    let raised = try await other.acquire(above: FencingToken(epoch: 7, turn: 0))
+    tokens.append(raised.token)
+    other.release(raised)
+    for _ in 0..<3 {
+      tokens.append(try await lock.withLock { $0 })
+      tokens.append(try await other.withLock { $0 })
+    }
+    #expect(tokens == tokens.sorted() && Set(tokens).count == tokens.count)
+  }
+
   @Test(arguments: strategies)
   func twoTasksAndTwoProcessesNeverOverlap(strategy: BackoffLock.Strategy) async throws {
     try await LockScratch().expectExclusion(processes: 4, tasks: 3) { $0.strategy = strategy }

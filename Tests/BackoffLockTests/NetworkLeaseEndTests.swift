@@ -130,7 +130,7 @@ import Testing
         group.addTask {
           let lease = NetworkLease(scene.path)
           for _ in 0..<10 {
-            try await lease.withLease { hold in
+            try await lease.withLease(timeout: .seconds(600)) { hold in
               let others = inside.withLock { inside in
                 defer { inside += 1 }
                 return inside

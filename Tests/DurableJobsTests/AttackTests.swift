@@ -105,6 +105,59 @@ import Testing
     #expect(lab.queue.shell.withLock { $0.workers } == 0)
   }
 
+  @Test func fallbackOfAJobThatIsCancelledWhileItsBodyEndsDoesNotRun() async throws {
+    let gate = Gate()
+    let ran = Log<Int>()
+    let lab = Lab { handlers in
+      handlers.handle(Work.self, fallback: { job, _ in ran.append(job.number) }) { _, _ in
+        try? await forever()
+        await gate.pass()
+        throw Trouble()
+      }
+    }
+    var options = JobOptions()
+    options.timeout = .seconds(90)
+    try await lab.run { queue in
+      let id = try await queue.enqueue(Work(number: 7), options: options).id
+      await lab.started()
+      await lab.clock.scheduled(atLeast: 2)
+      lab.clock.advance(by: .seconds(90))
+      await lab.happened { if case .timedOut = $0 { true } else { false } }
+      try await queue.cancel(id)
+      gate.open()
+    }
+    #expect(ran.all.isEmpty)
+    #expect(try await lab.queue.metrics().store.states == [.cancelled: 1])
+  }
+
+  @Test(.timeLimit(.minutes(10))) func withJobQueueReturnsWhenSomebodyElseStopsTheQueue()
+    async throws
+  {
+    let lab = Lab {
+      $0.handle(Work.self) { _, _ in try await forever() }
+    }
+    try await withJobQueue(lab.queue) { queue in
+      try await queue.enqueue(Work())
+      await lab.started()
+      await queue.stop(grace: .zero)
+    }
+    #expect(try await lab.queue.metrics().store.live == 1)
+  }
+
+  @Test(.timeLimit(.minutes(10))) func anOldRunDoesNotStopANewOne() async throws {
+    let lab = Lab { $0.handle(Work.self) { _, _ in } }
+    for _ in 0..<50 {
+      let old = Task { await lab.queue.run() }
+      while lab.queue.shell.withLock({ $0.mode != .running }) { await Task.yield() }
+      await lab.queue.stop(grace: .zero)
+      try await withJobQueue(lab.queue) { queue in
+        await old.value
+        try await queue.enqueue(Work())
+      }
+    }
+    #expect(try await lab.queue.metrics().store.states == [.completed: 50])
+  }
+
   @Test func drainCanBeCancelled() async throws {
     let gate = Gate()
     let lab = Lab { $0.handle(Work.self) { _, _ in await gate.pass() } }

@@ -109,11 +109,17 @@ import Testing
   ])
   func whatBrokeOffIsResumed(fault: HTTPFault) async throws {
     let isStall = if case .stall = fault { true } else { false }
+    let broken = Self.file(Self.old, fault: fault)
+    let whole = Self.file(Self.old)
     let run = try await scripted(
-      [Self.file(Self.old, fault: fault), Self.file(Self.old)], stall: isStall ? 8 : 30)
+      isStall
+        // A busy machine may be silent for so long itself, before the first byte: then nothing can be resumed yet.
+        ? [{ request in (request.header("Range") == nil ? broken : whole)(request) }]
+        : [broken, whole],
+      attempts: isStall ? 6 : 3, stall: isStall ? 8 : 30)
     #expect(run.summary.isGood)
     #expect(same(run.bytes, Self.old))
-    #expect(run.ranges.count == 2)
+    #expect(isStall ? run.ranges.count >= 2 : run.ranges.count == 2)
     if case .reset = fault {
       // A reset overtakes bytes that were sent before it.
     } else {

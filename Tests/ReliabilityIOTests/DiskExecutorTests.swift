@@ -95,6 +95,18 @@ import Testing
       }
     }
   }
+
+  /// Every thread asleep, one job, and so on: none may be left lying, which would hang here.
+  @Test(.timeLimit(.minutes(10))) func aSingleJobAlwaysFindsAThreadThatWakes() async {
+    let executor = DiskExecutor(threads: 8)
+    await withTaskGroup { group in
+      for _ in 0..<8 {
+        group.addTask { for _ in 0..<2000 { await executor.run {} } }
+      }
+    }
+    for _ in 0..<10_000 { await executor.run {} }
+    #expect(executor.threadCount <= 8)
+  }
 }
 
 /// A place where threads wait for each other.
