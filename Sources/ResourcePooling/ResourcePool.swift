@@ -234,9 +234,10 @@ extension ResourcePool {
   ///
   /// **Cancellation** ends the wait for loans, not the closing.
   ///
+  /// Returns when everything is closed. User code that ignores cancellation holds this up.
+  ///
   /// - Parameter drain: How long to wait for loans; ``PoolConfiguration/drainTimeout`` unless given, `Deadline.current` at most.
   ///   Zero or negative recalls them at once.
-  /// - Returns: When everything is closed. User code that ignores cancellation holds this up.
   public nonisolated(nonsending) func stop(drainingFor drain: Duration? = nil) async {
     let drain = drain ?? core.configuration.drainTimeout
     let left = Deadline.current.map { $0.remaining(at: core.clock.source.now) }

@@ -126,14 +126,14 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(10)))
-  func thousandsOfStatesAfterAppendsAreHealed() async throws {
+  func tenThousandStatesAfterAppendsAreHealed() async throws {
     let report = try await SimulatedDisk.explore(
       options: Self.wideExploration(7000),
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.appendInGroups(disk, over: disk.fileSystem) },
       check: { disk, acknowledged in try Self.check(Self.healedTexts(disk), acknowledged) })
     print("AppendLog, appends, one crash: \(report)")
-    #expect(report.distinctStates >= 3500)
+    #expect(report.distinctStates >= 10_000)
   }
 
   @Test(.timeLimit(.minutes(10)))
@@ -144,7 +144,7 @@ import Testing
         try Self.checkCompaction(Self.healedTexts(disk), acknowledged)
       })
     print("AppendLog, compaction, one crash: \(report)")
-    #expect(report.distinctStates >= 3000)
+    #expect(report.distinctStates >= 7000)
   }
 
   @Test(.timeLimit(.minutes(10)))
