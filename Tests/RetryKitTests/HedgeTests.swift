@@ -237,11 +237,25 @@ import TimeoutManager
       }
     }
     await stage.gate(1).arrival()
-    await stage.moment("1 stopped(deadline)").arrival()
-    #expect(stage.clock.scheduledCount == 1, "the limit alone")
     stage.clock.advance(by: .seconds(5))
     #expect(await error is TimeoutError)
+    #expect(stage.clock.scheduledCount == 0)
     #expect(stage.started.all == [1])
+  }
+
+  @Test(
+    "A failure before the deadline starts the next attempt, also when the delay would come too late"
+  )
+  func failureBeforeTheDeadline() async throws {
+    let stage = Stage()
+    let policy = stage.policy(.fixed(.seconds(10)))
+    let winner = try await withTimeout(.seconds(5), clock: stage.clock) {
+      try await hedge(policy) { attempt in
+        if attempt == 1 { throw Flaky(number: 1) }
+        return attempt
+      }
+    }
+    #expect(winner == 2)
   }
 
   @Test("Failed attempts are told to the error context, hedges by that name")
