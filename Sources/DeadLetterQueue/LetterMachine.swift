@@ -56,7 +56,8 @@ extension LetterMachine {
   ///   - size: Its bytes.
   ///   - arrived: When, by the queue's clock.
   mutating func admit(_ head: LetterHead, size: Int, arrived: Int64) -> Admission {
-    if size > limits.maximumBytes { return .full }
+    // Ids are never used twice, not even the last one.
+    if size > limits.maximumBytes || nextID == .max { return .full }
     var victims: [Int] = []
     var room = limits.capacity - occupied
     var free = limits.maximumBytes - bytes

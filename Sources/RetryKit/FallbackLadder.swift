@@ -90,7 +90,7 @@ public final class FallbackLadder<Rung: Sendable>: MetricsSource {
   /// Runs the body on one rung after the other until one serves.
   ///
   /// **Cancellation** is final and thrown unchanged: no lower rung is tried, nothing is learned. So is any error in a task
-  /// that is cancelled. No rung begins after the **deadline** (`Deadline.current`).
+  /// that is cancelled. No further rung begins after the **deadline** (`Deadline.current`).
   ///
   /// - Parameters:
   ///   - key: What shares the memory of the rung that served; `nil` to begin at the top and remember nothing.
