@@ -4,7 +4,8 @@ import ReliabilityTestSupport
 import Synchronization
 import Testing
 
-@Suite struct SavesOffThePoolTests {
+/// In a suite with the other one that needs every disk thread of the process: each would wait for those that the other holds.
+extension RealTimeLockAndDiskTests {
   /// Were saves made on the cooperative pool, these would hold all its threads, and nobody could let them go on.
   @Test(.timeLimit(.minutes(10)))
   func tasksGoOnWhileEverySaveIsStuckInTheDisk() async throws {
