@@ -20,3 +20,17 @@ package func preferredExecutor() -> (any TaskExecutor)? {
   }
   return unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor?.asTaskExecutor() }
 }
+
+extension DiscardingTaskGroup {
+  /// Starts a child on the current thread where the system can, else as soon as the executor gets to it.
+  @inlinable @inline(__always)
+  package mutating func startNow(
+    _ operation: sending @escaping @isolated(any) () async -> Void
+  ) {
+    if #available(macOS 26.0, iOS 26.0, watchOS 26.0, tvOS 26.0, visionOS 26.0, *) {
+      addImmediateTask(operation: operation)
+    } else {
+      addTask(operation: operation)
+    }
+  }
+}

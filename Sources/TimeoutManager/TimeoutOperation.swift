@@ -1,32 +1,37 @@
 public import ReliabilityCore
 internal import Synchronization
 
-/// One call of `withTimeout`: the alarm in the scheduler, and the one place where the limit, the caller's cancellation and
-/// the end of the body meet.
+/// One call of `withTimeout`: the alarm in the scheduler, and the one place where the limit and the end of the body meet.
 ///
 /// | state | event | next state | action |
 /// |---|---|---|---|
 /// | starting | begin | running | |
-/// | starting | limit, cancel | expired, cancelled | |
-/// | expired, cancelled before begin | begin | the same | cancel the child |
-/// | running | limit, cancel | expired, cancelled | cancel the child |
-/// | running, expired, cancelled | end | ended, the verdict stands | |
-/// | expired, cancelled, ended | limit, cancel | the same | |
+/// | starting | limit | expired | |
+/// | expired | begin | expired | cancel the child |
+/// | running | limit | expired | cancel the child |
+/// | running, expired | end | ended, the verdict stands | |
+/// | expired, ended | limit | the same | |
+///
+/// The caller's cancellation reaches the child by itself. All that has to be known of it is whether it came before the limit:
+/// then the child is cancelled already when the limit cancels it, and the outcome is a cancellation.
 @usableFromInline final class TimeoutOperation: DeadlineScope, @unchecked Sendable {
   private struct Flags: OptionSet {
     let rawValue: UInt8
     static let begun = Flags(rawValue: 1)
     static let expired = Flags(rawValue: 2)
-    static let cancelled = Flags(rawValue: 4)
-    static let ended = Flags(rawValue: 8)
-    static let settled: Flags = [.expired, .cancelled, .ended]
+    static let ended = Flags(rawValue: 4)
+    /// Of an expired one: somebody has looked whether a cancellation came first.
+    static let judged = Flags(rawValue: 8)
+    /// A cancellation came before the limit.
+    static let cancelledFirst = Flags(rawValue: 16)
+    static let settled: Flags = [.expired, .ended]
   }
 
   private let flags = Atomic<UInt8>(0)
 
-  // Written by the child before it sets `begun`, and taken out once, by whoever must cancel it: the verdict that settled after
-  // `begun`, or the child when one settled before, or the caller when the body ended first. Tasks that the body started may
-  // keep this object for as long as they run, as their deadline; without that they would keep the body's result alive.
+  // Written by the child before it sets `begun`, and taken out once: by the limit that passed after `begun`, by the child when it
+  // passed before, or by the caller when the body ended first. Tasks that the body started may keep this object for as
+  // long as they run, as their deadline; without that they would keep the child alive.
   @safe @exclusivity(unchecked) private var child: Task<Never, Never>?
 
   /// What the body threw.
@@ -72,20 +77,21 @@ internal import Synchronization
     return operation
   }
 
-  /// Makes the deadline current for the tasks that the body starts.
+  /// Makes the deadline current for a body and the tasks that it starts.
   @usableFromInline
-  func withDeadline(_ body: () -> Void) {
-    Deadline.$scope.withValue(self, operation: body)
+  func withDeadline(_ body: () async -> Void) async {
+    await Deadline.$scope.withValue(self) { await body() }
   }
 
   /// Called by the child before the body.
   @usableFromInline
   func begin() {
-    // Both are one reference to the task object; the standard library gives no other way to a task's own handle, and the
-    // one that `Task.immediate` returns comes too late for a body that does not suspend.
+    // Both are one reference to the task object; the standard library gives no other way to a task's own handle.
     child = unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
-    let before = insert(.begun)
-    if !before.isDisjoint(with: .settled) { takeChild()?.cancel() }
+    if insert(.begun).contains(.expired), let child = takeChild() {
+      judge(child)
+      child.cancel()
+    }
   }
 
   /// Called by the child after the body.
@@ -99,11 +105,11 @@ internal import Synchronization
   @usableFromInline
   func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
-    let flags = Flags(rawValue: flags.load(ordering: .acquiring))
-    if flags.isDisjoint(with: [.expired, .cancelled]) { child = nil }
-    if flags.contains(.expired) {
+    if current.contains(.expired) {
       TimeoutStatistics.shared.recordEnd(
         after: clock.now.sinceOrigin - end, returned: failure == nil)
+    } else {
+      child = nil
     }
   }
 
@@ -112,45 +118,50 @@ internal import Synchronization
   func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
     defer { failure = nil }
     guard let failure else { return CancellationError() }
-    guard Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired) else {
-      return failure
-    }
+    let flags = current
+    // Not yet judged: the limit passes while the body ends.
+    guard flags.contains(.expired),
+      flags.contains(.judged) ? !flags.contains(.cancelledFirst) : !Task.isCancelled
+    else { return failure }
     TimeoutStatistics.shared.recordExpiry()
     return TimeoutError(
       kind: kind, limit: end - start, elapsed: clock.now.sinceOrigin - start,
       cause: failure is CancellationError ? nil : failure)
   }
 
-  /// The caller was cancelled.
-  @usableFromInline
-  func cancel() {
-    if settle(.cancelled) { takeChild()?.cancel() }
-  }
-
   /// The limit has passed.
   @usableFromInline override func fire() {
-    guard settle(.expired), let child = takeChild() else { return }
+    guard expire(), let child = takeChild() else { return }
+    judge(child)
     CancellationQueues.run { child.cancel() }
   }
 
-  /// Writes down the first verdict.
+  /// Writes down that the limit passed, unless the body ended first.
   ///
-  /// - Returns: Whether this verdict has to cancel the child.
-  private func settle(_ verdict: Flags) -> Bool {
+  /// - Returns: Whether the child has to be cancelled.
+  private func expire() -> Bool {
     var before = flags.load(ordering: .acquiring)
     while Flags(rawValue: before).isDisjoint(with: .settled) {
       let (exchanged, original) = flags.weakCompareExchange(
-        expected: before, desired: before | verdict.rawValue, ordering: .acquiringAndReleasing)
+        expected: before, desired: before | Flags.expired.rawValue,
+        ordering: .acquiringAndReleasing)
       if exchanged { return Flags(rawValue: before).contains(.begun) }
       before = original
     }
     return false
   }
 
+  /// Writes down whether a cancellation came before the limit.
+  private func judge(_ child: Task<Never, Never>) {
+    _ = insert(child.isCancelled ? [.judged, .cancelledFirst] : .judged)
+  }
+
   private func takeChild() -> Task<Never, Never>? {
     defer { child = nil }
     return child
   }
+
+  private var current: Flags { Flags(rawValue: flags.load(ordering: .acquiring)) }
 
   private func insert(_ flag: Flags) -> Flags {
     Flags(rawValue: flags.bitwiseOr(flag.rawValue, ordering: .acquiringAndReleasing).oldValue)

@@ -85,35 +85,33 @@ func run<Value>(
   isolation: isolated (any Actor)?,
   _ body: () async throws -> Value
 ) async throws -> Value {
-  let value: Unchecked<Value>? = await withTaskCancellationHandler {
-    await withoutActuallyEscaping(body) { body in
-      // The boxes take the body and its value past the `Sendable` checks of `Task`: the child runs on the caller's isolation
-      // while the caller waits for it, so that no two threads ever touch what the body captured at once.
-      let body = Unchecked(body)
-      var child: Task<Unchecked<Value>?, Never>!
-      operation.withDeadline {
-        child = startNow {
+  // Written by the child before its end, read after that.
+  nonisolated(unsafe) var value: Value?
+  await withoutActuallyEscaping(body) { body in
+    // Takes the body past the `Sendable` checks of a child task: the child runs on the caller's isolation while the caller
+    // waits for it, so that no two threads ever touch what the body captured at once.
+    let body = Unchecked(body)
+    await operation.withDeadline {
+      // A group of one: in it the caller's cancellation reaches the child without a handler, and the child finds the
+      // task-local values without a copy of them.
+      await withDiscardingTaskGroup { group in
+        group.startNow {
           // Capturing the isolation makes the child inherit it.
           _ = isolation
           operation.begin()
           do {
-            let value = try await body.value()
+            unsafe value = try await body.value()
             operation.end()
-            return Unchecked(value) as Unchecked<Value>?
           } catch {
             operation.end(error)
-            return nil
           }
         }
       }
-      return await child.value
     }
-  } onCancel: {
-    operation.cancel()
   }
   operation.takeBack(from: clock)
-  guard let value else { throw operation.error(kind, clock) }
-  return value.value
+  guard let value = unsafe value else { throw operation.error(kind, clock) }
+  return value
 }
 
 /// Takes a value past the `Sendable` checks where the code around it proves that there is no race.

@@ -72,6 +72,19 @@ import TimeoutManager
 
   enum Local { @TaskLocal static var name = "outside" }
 
+  @Test func limitInsideTheBodyOfATaskGroupLeavesTheGroupItsOwnDeadline() async throws {
+    let ends = try await withThrowingTaskGroup(of: Deadline?.self) { group in
+      let inner = try await withTimeout(.seconds(10)) {
+        async let child = Deadline.current
+        return await child
+      }
+      #expect(inner != nil)
+      for _ in 0..<3 { group.addTask { Deadline.current } }
+      return try await group.reduce(into: [Deadline?]()) { $0.append($1) }
+    }
+    #expect(ends == [nil, nil, nil])
+  }
+
   @Test func taskLocalValuesAndPriorityFlowIntoTheBody() async throws {
     try await Local.$name.withValue("inside") {
       try await withTimeout(.seconds(1), clock: clock) { #expect(Local.name == "inside") }
