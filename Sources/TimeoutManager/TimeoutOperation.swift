@@ -77,11 +77,8 @@ internal import Synchronization
     return operation
   }
 
-  /// Makes the deadline current for a body and the tasks that it starts.
-  @usableFromInline
-  func withDeadline(_ body: () async -> Void) async {
-    await Deadline.$scope.withValue(self) { await body() }
-  }
+  /// The current deadline, which the operation becomes for its body and the tasks that it starts.
+  @usableFromInline static var current: TaskLocal<DeadlineScope?> { Deadline.$scope }
 
   /// Called by the child before the body.
   @usableFromInline
@@ -105,7 +102,7 @@ internal import Synchronization
   @usableFromInline
   func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
-    if current.contains(.expired) {
+    if state.contains(.expired) {
       TimeoutStatistics.shared.recordEnd(
         after: clock.now.sinceOrigin - end, returned: failure == nil)
     } else {
@@ -118,7 +115,7 @@ internal import Synchronization
   func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
     defer { failure = nil }
     guard let failure else { return CancellationError() }
-    let flags = current
+    let flags = state
     // Not yet judged: the limit passes while the body ends.
     guard flags.contains(.expired),
       flags.contains(.judged) ? !flags.contains(.cancelledFirst) : !Task.isCancelled
@@ -161,7 +158,7 @@ internal import Synchronization
     return child
   }
 
-  private var current: Flags { Flags(rawValue: flags.load(ordering: .acquiring)) }
+  private var state: Flags { Flags(rawValue: flags.load(ordering: .acquiring)) }
 
   private func insert(_ flag: Flags) -> Flags {
     Flags(rawValue: flags.bitwiseOr(flag.rawValue, ordering: .acquiringAndReleasing).oldValue)

@@ -91,7 +91,7 @@ func run<Value>(
     // Takes the body past the `Sendable` checks of a child task: the child runs on the caller's isolation while the caller
     // waits for it, so that no two threads ever touch what the body captured at once.
     let body = Unchecked(body)
-    await operation.withDeadline {
+    await TimeoutOperation.current.withValue(operation) {
       // A group of one: in it the caller's cancellation reaches the child without a handler, and the child finds the
       // task-local values without a copy of them.
       await withDiscardingTaskGroup { group in
