@@ -24,7 +24,7 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
 
   /// Takes permits of a key now or not at all.
   mutating func tryAcquire(_ key: Key, _ permits: Int, now: Int64) -> RateLimitDecision {
-    let base = slot(of: key, now: now) * rules.schedules.count
+    let base = slot(of: key, now: now) * rules.count
     guard permits <= rules.largestRequest else {
       return rules.decision(false, wait: nil, now: now) { full[base + $0] }
     }
@@ -32,17 +32,20 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
     guard start <= now else {
       return rules.decision(false, wait: start - now, now: now) { full[base + $0] }
     }
-    for index in rules.schedules.indices {
-      full[base + index] = rules.schedules[index].full(
-        afterTaking: permits, full: full[base + index], now: now)
+    full[base] = rules.first.full(afterTaking: permits, full: full[base], now: now)
+    if rules.count > 1 {
+      for index in rules.others.indices {
+        full[base + index + 1] = rules.others[index].full(
+          afterTaking: permits, full: full[base + index + 1], now: now)
+      }
     }
     return rules.decision(true, wait: 0, now: now) { full[base + $0] }
   }
 
   /// The instants of a key.
   mutating func state(of key: Key, now: Int64) -> [Int64] {
-    let base = slot(of: key, now: now) * rules.schedules.count
-    return Array(full[base..<base + rules.schedules.count])
+    let base = slot(of: key, now: now) * rules.count
+    return Array(full[base..<base + rules.count])
   }
 
   /// Keeps the slot of a key until ``unpin(_:state:now:)``.
@@ -67,10 +70,10 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
     } else {
       slot = keys.count
       keys.append(key)
-      full.append(contentsOf: repeatElement(now, count: rules.schedules.count))
+      full.append(contentsOf: repeatElement(now, count: rules.count))
     }
     slots[key] = slot
-    for index in rules.schedules.indices { full[slot * rules.schedules.count + index] = now }
+    for index in 0..<rules.count { full[slot * rules.count + index] = now }
     return slot
   }
 
@@ -82,8 +85,8 @@ struct KeyTable<Key: Hashable & Sendable>: Sendable {
       hand = hand + 1 < keys.count ? hand + 1 : 0
       if pinned.contains(slot) { continue }
       var latest = now
-      for index in rules.schedules.indices {
-        latest = max(latest, full[slot * rules.schedules.count + index])
+      for index in 0..<rules.count {
+        latest = max(latest, full[slot * rules.count + index])
       }
       if latest <= now { return slot }
       if let known = best, known.full <= latest { continue }

@@ -21,7 +21,8 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
 
   private let rules: RateRules
   /// When each limit's permits will all be back.
-  private(set) var full: [Int64]
+  private var firstFull: Int64
+  private var otherFulls: [Int64]
   private var line = WaitingLine<Place>()
   /// The sum of what the line waits for.
   private var permitsAwaited = 0
@@ -29,11 +30,15 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
 
   init(_ rules: RateRules, full: [Int64], maximumWaiters: Int) {
     self.rules = rules
-    self.full = full
+    firstFull = full[0]
+    otherFulls = Array(full.dropFirst())
     self.maximumWaiters = maximumWaiters
   }
 
   var waiting: Int { line.count }
+
+  /// When each limit's permits will all be back, in the order of the limits.
+  var full: [Int64] { [firstFull] + otherFulls }
 
   /// Takes permits now or not at all.
   mutating func tryAcquire(_ permits: Int, now: Int64) -> RateLimitDecision {
@@ -94,9 +99,10 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
 
   /// Gives permits back that were taken and not used; never more than were ever there.
   mutating func giveBack(_ permits: Int, now: Int64) {
-    for index in full.indices {
-      full[index] = rules.schedules[index].full(
-        afterReturning: permits, full: full[index], now: now)
+    firstFull = rules.first.full(afterReturning: permits, full: firstFull, now: now)
+    for index in otherFulls.indices {
+      otherFulls[index] = rules.others[index].full(
+        afterReturning: permits, full: otherFulls[index], now: now)
     }
   }
 
@@ -106,18 +112,22 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
   }
 
   private func start(ofFirst permits: Int, now: Int64) -> Int64 {
-    rules.start(of: permits, now: now) { full[$0] }
+    rules.start(of: permits, now: now) { $0 == 0 ? firstFull : otherFulls[$0 - 1] }
   }
 
   private mutating func take(_ permits: Int, now: Int64) {
-    for index in full.indices {
-      full[index] = rules.schedules[index].full(afterTaking: permits, full: full[index], now: now)
+    firstFull = rules.first.full(afterTaking: permits, full: firstFull, now: now)
+    if rules.count > 1 {
+      for index in otherFulls.indices {
+        otherFulls[index] = rules.others[index].full(
+          afterTaking: permits, full: otherFulls[index], now: now)
+      }
     }
   }
 
   private func decision(
     _ isAllowed: Bool, wait: Int64?, now: Int64
   ) -> RateLimitDecision {
-    rules.decision(isAllowed, wait: wait, now: now) { full[$0] }
+    rules.decision(isAllowed, wait: wait, now: now) { $0 == 0 ? firstFull : otherFulls[$0 - 1] }
   }
 }

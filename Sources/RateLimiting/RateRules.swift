@@ -3,21 +3,29 @@
 /// The instants that belong to the limits are kept by the caller, which hands in how to read them: a limiter has an array of
 /// them, a keyed one a stretch of a large array for each key.
 struct RateRules: Sendable {
-  let schedules: [VirtualSchedule]
+  /// The only one of most limiters, kept here: to reach into an array costs as much as the decision.
+  let first: VirtualSchedule
+  let others: [VirtualSchedule]
+  /// How many limits there are.
+  let count: Int
   /// The most permits one request may take.
   let largestRequest: Int
 
   init(_ limits: [RateLimit]) {
-    schedules = limits.map { VirtualSchedule($0) }
+    first = VirtualSchedule(limits[0])
+    others = limits.dropFirst().map { VirtualSchedule($0) }
+    count = limits.count
     largestRequest = limits.reduce(.max) { min($0, $1.burst) }
   }
 
   /// When a request could start; `now` when at once.
   @inline(__always)
   func start(of permits: Int, now: Int64, full: (Int) -> Int64) -> Int64 {
-    var result = now
-    for index in schedules.indices {
-      result = max(result, schedules[index].start(of: permits, full: full(index), now: now))
+    var result = first.start(of: permits, full: full(0), now: now)
+    if count > 1 {
+      for index in others.indices {
+        result = max(result, others[index].start(of: permits, full: full(index + 1), now: now))
+      }
     }
     return result
   }
@@ -27,12 +35,14 @@ struct RateRules: Sendable {
   func decision(
     _ isAllowed: Bool, wait: Int64?, now: Int64, full: (Int) -> Int64
   ) -> RateLimitDecision {
-    var least = schedules[0].headroom(full: full(0), now: now)
-    var interval = schedules[0].interval
-    for index in schedules.indices.dropFirst() {
-      let headroom = schedules[index].headroom(full: full(index), now: now)
-      if headroom / schedules[index].interval < least / interval {
-        (least, interval) = (headroom, schedules[index].interval)
+    var least = first.headroom(full: full(0), now: now)
+    var interval = first.interval
+    if count > 1 {
+      for index in others.indices {
+        let headroom = others[index].headroom(full: full(index + 1), now: now)
+        if headroom / others[index].interval < least / interval {
+          (least, interval) = (headroom, others[index].interval)
+        }
       }
     }
     return RateLimitDecision(
