@@ -19,7 +19,7 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
 
   private let clock: NanosecondClock
   private let maximumWaiters: Int
-  private let shell: Lock<KeyedLimiterShell<Key>>
+  @usableFromInline let shell: Lock<KeyedLimiterShell<Key>>
 
   /// Makes a limiter that knows no key yet.
   ///
@@ -54,17 +54,15 @@ public final class KeyedRateLimiter<Key: Hashable & Sendable>: MetricsSource {
   ///   - permits: How many, 0 or more; a negative number traps.
   /// - Returns: Whether they were taken, how many are left, and when to ask again.
   /// - Complexity: O(1), a look-up in a dictionary.
-  public func tryAcquire(for key: Key, _ permits: Int = 1) -> RateLimitDecision {
+  @inlinable public func tryAcquire(for key: Key, _ permits: Int = 1) -> RateLimitDecision {
     precondition(permits >= 0, "permits must not be negative")
-    let now = clock.ticks
+    let now = ticks
     return shell.withLock { shell in
-      let decision =
-        shell.line(of: key)?.tryAcquire(permits)
-        ?? shell.table.tryAcquire(key, permits, now: now)
-      if decision.isAllowed { shell.allowed += 1 } else { shell.limited += 1 }
-      return decision
+      shell.tryKnown(key, permits, now: now) ?? shell.tryAcquire(key, permits, now: now)
     }
   }
+
+  @usableFromInline var ticks: Int64 { clock.ticks }
 
   /// Waits in the line of a key for permits.
   ///

@@ -42,6 +42,9 @@ struct RateLimiterStateMachine<Waiter: Sendable>: Sendable {
 
   /// Takes permits now or not at all.
   mutating func tryAcquire(_ permits: Int, now: Int64) -> RateLimitDecision {
+    if line.isEmpty, let decision = rules.takeFromOnly(permits, full: &firstFull, now: now) {
+      return decision
+    }
     guard permits <= rules.largestRequest else { return decision(false, wait: nil, now: now) }
     // Nothing is had without standing in line.
     if permits > 0 {

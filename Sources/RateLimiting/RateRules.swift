@@ -1,8 +1,8 @@
 /// Several limits as one: a request passes when all let it.
 ///
-/// The instants that belong to the limits are kept by the caller, which hands in how to read them: a limiter has an array of
-/// them, a keyed one a stretch of a large array for each key.
-struct RateRules: Sendable {
+/// The instants that belong to the limits are kept by the caller, which hands in how to read them: a limiter has one and an
+/// array of others, a keyed one a stretch of a large array for each key.
+@usableFromInline struct RateRules: Sendable {
   /// The only one of most limiters, kept here: to reach into an array costs as much as the decision.
   let first: VirtualSchedule
   let others: [VirtualSchedule]
@@ -16,6 +16,18 @@ struct RateRules: Sendable {
     others = limits.dropFirst().map { VirtualSchedule($0) }
     count = limits.count
     largestRequest = limits.reduce(.max) { min($0, $1.burst) }
+  }
+
+  /// Takes permits now, when there is one limit and it lets them pass: what nearly every call is.
+  @inline(__always)
+  func takeFromOnly(_ permits: Int, full: inout Int64, now: Int64) -> RateLimitDecision? {
+    guard count == 1, permits <= first.burst else { return nil }
+    let taken = max(full, now) - now + RateTicks.product(first.interval, permits)
+    let headroom = first.tolerance - taken
+    guard headroom >= 0 else { return nil }
+    full = now + taken
+    return RateLimitDecision(
+      isAllowed: true, wait: 0, headroom: headroom, interval: first.interval)
   }
 
   /// When a request could start; `now` when at once.
