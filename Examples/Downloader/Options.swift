@@ -15,6 +15,13 @@ struct Options {
   var checksums: [(url: String, digest: String)] = []
   var isJSON = false
   var isQuiet = false
+  /// Where jobs and dead letters survive the program.
+  var state: String?
+  var keepsManifest = false
+  var durability = Durability.none
+  var policy = AddressPolicy.any
+  var rate: RateLimit?
+  var queueCapacity = 1000
   var showsHelp = false
 
   static let grammar = CommandLineGrammar(

@@ -16,6 +16,8 @@ struct RunSummary: Encodable {
   var bytes = 0
   var seconds = 0.0
   var orphanedTemporaryFiles = 0
+  /// Of the succeeded ones, those that the manifest said were there already.
+  var skipped = 0
   var failures: [ErrorReport] = []
   /// In the demo: how often the server misbehaved in each way.
   var faults: [String: Int]?

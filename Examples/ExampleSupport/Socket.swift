@@ -121,13 +121,23 @@ struct Socket: Sendable {
     }
   }
 
-  /// Limits how long one send or receive may block.
-  func setTimeout(seconds: Int) {
+  /// Limits how long one send or receive may block; at least a millisecond.
+  func setTimeout(_ limit: Duration) {
+    let milliseconds = Int(min(max(limit / .milliseconds(1), 1), 1e12))
     var time = timeval()
-    time.tv_sec = seconds
+    time.tv_sec = milliseconds / 1000
+    time.tv_usec = .init(milliseconds % 1000 * 1000)
     let size = socklen_t(MemoryLayout<timeval>.size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)
+  }
+
+  func setTimeout(seconds: Int) { setTimeout(.seconds(seconds)) }
+
+  /// Whether the connection is open and nothing came that nobody asked for.
+  var isSilent: Bool {
+    var entry = pollfd(descriptor: descriptor, events: Int16(POLLIN))
+    return unsafe poll(&entry, 1, 0) == 0
   }
 
   /// Reads what is there, up to the buffer's size.

@@ -7,7 +7,7 @@
 #endif
 
 /// An address a socket can connect to, of either version of the protocol.
-struct SocketAddress {
+struct SocketAddress: Hashable, Sendable {
   let family: Int32
   let bytes: [UInt8]
 
@@ -39,6 +39,39 @@ struct SocketAddress {
       unsafe next = info.pointee.ai_next
     }
     return addresses
+  }
+}
+
+extension SocketAddress {
+  /// The address that a host's text is, in any of the forms the system reads; `nil` for a name.
+  static func literal(host: String, port: UInt16) -> SocketAddress? {
+    guard let first = host.utf8.first else { return nil }
+    // Names are asked about most often, and begin with a letter that no address begins with.
+    let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")) ~= first
+    guard isDigit || host.utf8.contains(UInt8(ascii: ":")) else { return nil }
+    var hints = unsafe addrinfo()
+    unsafe hints.ai_flags = AI_NUMERICHOST
+    #if canImport(Glibc)
+      unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #else
+      unsafe hints.ai_socktype = SOCK_STREAM
+    #endif
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard unsafe getaddrinfo(host, String(port), &hints, &list) == 0, let info = unsafe list else {
+      return nil
+    }
+    defer { unsafe freeaddrinfo(list) }
+    let raw = unsafe UnsafeRawBufferPointer(
+      start: info.pointee.ai_addr, count: Int(info.pointee.ai_addrlen))
+    return unsafe SocketAddress(family: info.pointee.ai_family, bytes: Array(raw))
+  }
+
+  /// The same address with another port, which is in the same place in both versions.
+  func with(port: UInt16) -> SocketAddress {
+    var bytes = bytes
+    bytes[2] = UInt8(port >> 8)
+    bytes[3] = UInt8(port & 0xff)
+    return SocketAddress(family: family, bytes: bytes)
   }
 }
 
@@ -81,6 +114,11 @@ extension Socket {
 
 extension SocketError {
   static let cancelled = SocketError(call: "connect", number: ECANCELED)
+
+  /// Whether the time of the socket was over.
+  var isTimeout: Bool {
+    [EAGAIN, EWOULDBLOCK, EINPROGRESS, ETIMEDOUT].contains(number)
+  }
 }
 
 private func systemConnect(
