@@ -89,6 +89,10 @@ let package = Package(
       .executableTarget(
         name: "ReliabilityDownloader", dependencies: ["Reliability", "ReliabilityExampleSupport"],
         path: "Examples/Downloader"),
+      .executableTarget(
+        name: "ReliabilityDownloadYardstick",
+        dependencies: ["Reliability", "ReliabilityExampleSupport"],
+        path: "Benchmarks/DownloadYardstick"),
       .target(name: "CReliabilityAllocationCounter", path: "Benchmarks/AllocationCounter"),
       .executableTarget(
         name: "ReliabilityBenchmarks",

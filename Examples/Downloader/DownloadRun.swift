@@ -106,7 +106,7 @@ final class DownloadRun: Sendable {
         // An earlier run may have left the same job.
         for item in plan.items {
           var options = downloads.defaults
-          options.unique = UniqueKey(item.name)
+          options.unique = UniqueKey(item.url.absoluteString)
           ids.append(try await queue.enqueue(DownloadJob(item), options: options).id)
         }
       }

@@ -54,10 +54,7 @@ final class Manifest: Sendable {
 
   /// The entry of a file that is there and need not be downloaded again.
   func published(_ item: DownloadItem) async -> Entry? {
-    if state.withLock({ $0.known }) == nil {
-      let loaded = try? await document.load(default: Document())
-      state.withLock { $0.known = $0.known ?? loaded }
-    }
+    await load()
     guard let entry = state.withLock({ $0.known?.files[item.name] }),
       entry.url == item.url.absoluteString,
       item.checksum == nil || item.checksum == entry.sha256
@@ -65,6 +62,13 @@ final class Manifest: Sendable {
     let path = "\(directory)/\(item.name)"
     let isThere = try? await BlockingThreads.shared.run { try Self.isThere(path, entry) }
     return isThere == true ? entry : nil
+  }
+
+  /// Reads what is there, unless that was done.
+  func load() async {
+    guard state.withLock({ $0.known }) == nil else { return }
+    let loaded = try? await document.load(default: Document())
+    state.withLock { $0.known = $0.known ?? loaded }
   }
 
   /// The address a name belongs to, as far as this process knows.

@@ -123,3 +123,10 @@ private final class Question: Sendable {
     waiter?.resume(with: result)
   }
 }
+
+extension AddressBook {
+  /// Whether a host is written as an address of this machine alone.
+  public static func isLoopback(_ host: String) -> Bool {
+    SocketAddress.literal(host: host, port: 1)?.isLoopback == true
+  }
+}

@@ -75,6 +75,55 @@ extension SocketAddress {
   }
 }
 
+extension SocketAddress {
+  /// The address that a system call fills in, which returns zero then.
+  static func filled(
+    by call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) -> SocketAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe call($0, &length)
+      }
+    }
+    guard result == 0 else { return nil }
+    let bytes = unsafe withUnsafeBytes(of: &storage) { unsafe Array($0.prefix(Int(length))) }
+    return SocketAddress(family: Int32(storage.ss_family), bytes: bytes)
+  }
+
+  /// Hands the address to a system call.
+  func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    unsafe bytes.withUnsafeBytes { bytes in
+      let pointer = unsafe bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+      return unsafe body(pointer, socklen_t(bytes.count))
+    }
+  }
+
+  /// The port, which is in the same place in both versions.
+  var port: UInt16 { bytes.count < 4 ? 0 : UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+
+  /// Whether it is of this machine alone.
+  var isLoopback: Bool {
+    switch family {
+    case AF_INET: bytes.dropFirst(4).first == 127
+    case AF_INET6:
+      bytes.dropFirst(8).prefix(16).elementsEqual(Array(repeating: 0, count: 15) + [1])
+    default: false
+    }
+  }
+
+  /// The address without its port as text; of version 6 the network alone, as one client has as many addresses as it likes.
+  var client: String {
+    switch family {
+    case AF_INET: bytes.dropFirst(4).prefix(4).map { String($0) }.joined(separator: ".")
+    case AF_INET6:
+      bytes.dropFirst(8).prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
+    default: "unknown"
+    }
+  }
+}
+
 extension Socket {
   /// Makes an unconnected socket.
   static func open(for address: SocketAddress) throws(SocketError) -> Socket {
@@ -94,9 +143,8 @@ extension Socket {
   ///
   /// Ends early when the socket is shut down meanwhile.
   func connect(to address: SocketAddress) throws(SocketError) {
-    let result = unsafe address.bytes.withUnsafeBytes { bytes in
-      let pointer = unsafe bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-      return unsafe systemConnect(descriptor, pointer, socklen_t(bytes.count))
+    let result = unsafe address.withPointer { pointer, length in
+      unsafe systemConnect(descriptor, pointer, length)
     }
     if result != 0 { throw .last("connect") }
   }
