@@ -36,7 +36,7 @@ let modules = [
     name: "DurableJobs",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
-      "RateLimiting", "DeadLetterQueue",
+      "RateLimiting", "DeadLetterQueue", "AtomicStore",
     ]),
   Module(
     name: "ReliabilityFoundation",
