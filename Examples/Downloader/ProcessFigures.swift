@@ -29,11 +29,11 @@ final class ProcessFigures: MetricsSource {
     var samples: [MetricSample] = []
     var usage = rusage()
     #if canImport(Glibc)
-      let whom = RUSAGE_SELF.rawValue
-      let isRead = unsafe getrusage(__rusage_who_t(numericCast(whom)), &usage) == 0
+      let whom = __rusage_who_t(RUSAGE_SELF.rawValue)
     #else
-      let isRead = unsafe getrusage(RUSAGE_SELF, &usage) == 0
+      let whom = RUSAGE_SELF
     #endif
+    let isRead = unsafe getrusage(whom, &usage) == 0
     if isRead {
       let seconds =
         Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)

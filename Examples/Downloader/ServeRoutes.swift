@@ -34,25 +34,21 @@ struct ServeRoutes: Sendable {
   }
 
   private func route(_ request: HTTPRequest) async throws -> HTTPReply {
-    let parts = request.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
     let method = request.method == "HEAD" ? "GET" : request.method
-    switch Array(parts) {
-    case [""]:
+    switch request.path {
+    case "/":
       try allow("GET", method)
       return ServePage.reply
-    case ["metrics"]:
+    case "/metrics":
       try allow("GET", method)
       return try metrics(request)
-    case ["health"], ["health", "live"], ["health", "ready"]:
+    case "/health", "/health/live", "/health/ready":
       try allow("GET", method)
       return service.health.reply(to: request)
-    case ["api", "metrics", let name]:
-      try allow("GET", method)
-      return try await figures(String(name), request)
-    case ["api", "v1", "analysis"]:
+    case "/api/v1/analysis":
       try allow("POST", method)
       return try await enqueue(request)
-    case ["api", "v1", "analyze"]:
+    case "/api/v1/analyze":
       try allow("POST", method)
       var reply = try await enqueue(request)
       // The old name (RFC 9745, RFC 8288).
@@ -61,26 +57,41 @@ struct ServeRoutes: Sendable {
         HTTPField("Link", "</api/v1/analysis>; rel=\"successor-version\""),
       ]
       return reply
-    case ["api", "v1", "info"]:
+    case "/api/v1/info":
       try allow("GET", method)
       return try await info(request)
-    case ["api", "v1", "status"]:
+    case "/api/v1/status":
       try allow("GET", method)
       return try Self.json(200, try await service.status())
-    case ["api", "v1", "jobs", let id]:
-      try allow("GET", "DELETE", method)
-      return try await job(id, isCancelled: method == "DELETE")
-    case ["api", "v1", "dead-letters"]:
+    case "/api/v1/dead-letters":
       try allow("GET", method)
       return try Self.json(200, try await service.letters.list(try LetterQuery(request)))
-    case ["api", "v1", "dead-letters", "redrive"]:
+    case "/api/v1/dead-letters/redrive":
       try allow("POST", method)
       return try Self.json(200, try await service.letters.redrive(try LetterQuery(request)))
-    case ["api", "v1", "dead-letters", let id]:
+    default: return try await routeByName(request, method)
+    }
+  }
+
+  /// Addresses that end in the name of something.
+  private func routeByName(_ request: HTTPRequest, _ method: String) async throws -> HTTPReply {
+    func name(after prefix: String) -> String? {
+      let rest = request.path.dropFirst(prefix.count)
+      return request.path.hasPrefix(prefix) && !rest.contains("/") ? String(rest) : nil
+    }
+    if let name = name(after: "/api/metrics/") {
+      try allow("GET", method)
+      return try await figures(name, request)
+    }
+    if let id = name(after: "/api/v1/jobs/") {
+      try allow("GET", "DELETE", method)
+      return try await job(id, isCancelled: method == "DELETE")
+    }
+    if let id = name(after: "/api/v1/dead-letters/") {
       try allow("GET", "DELETE", method)
       return try await letter(id, request, isDiscarded: method == "DELETE")
-    default: throw ServeProblem.notFound(request.path.quotedForDisplay)
     }
+    throw ServeProblem.notFound(request.path.quotedForDisplay)
   }
 
   private func allow(_ methods: String...) throws(ServeProblem) {
@@ -140,7 +151,7 @@ struct ServeRoutes: Sendable {
     }
   }
 
-  private func job(_ text: Substring, isCancelled: Bool) async throws -> HTTPReply {
+  private func job(_ text: String, isCancelled: Bool) async throws -> HTTPReply {
     guard let number = UInt64(text), number > 0 else {
       throw ServeProblem.notFound("job \(text.quotedForDisplay)")
     }
@@ -154,9 +165,9 @@ struct ServeRoutes: Sendable {
   }
 
   private func letter(
-    _ text: Substring, _ request: HTTPRequest, isDiscarded: Bool
+    _ text: String, _ request: HTTPRequest, isDiscarded: Bool
   ) async throws -> HTTPReply {
-    guard let id = DeadLetter.ID(String(text)) else {
+    guard let id = DeadLetter.ID(text) else {
       throw ServeProblem.notFound("dead letter \(text.quotedForDisplay)")
     }
     if isDiscarded {

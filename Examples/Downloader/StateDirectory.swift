@@ -73,8 +73,17 @@ final class StateDirectory: Sendable {
   // MARK: What is in it
 
   /// The jobs.
-  func openStore(_ options: JobStoreOptions) async throws -> any JobStore {
-    MemoryJobStore(options: options)
+  ///
+  /// - Parameters:
+  ///   - limits: How many it takes.
+  ///   - durability: What a power cut may take of what was acknowledged.
+  func openStore(
+    _ limits: JobStoreOptions, durability: Durability = .full
+  ) async throws -> FileJobStore {
+    var options = FileJobStore.Options()
+    options.limits = limits
+    options.durability = durability
+    return try await FileJobStore("\(path)/jobs.jsonl", options: options)
   }
 
   /// The dead letters.
@@ -89,6 +98,7 @@ final class StateDirectory: Sendable {
   /// Closes everything and gives the directory back.
   func close(_ downloads: DownloadQueue?) async throws {
     try await downloads?.letters.close()
+    try await (downloads?.queue.store as? FileJobStore)?.close()
     _ = held.withLock { $0.take() }
   }
 }

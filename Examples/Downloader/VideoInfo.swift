@@ -38,7 +38,7 @@ final class VideoInfoCache: Sendable {
   /// - Throws: What the server said; a `TimeoutError`; `AddressBook.Failure`.
   func info(of item: DownloadItem) async throws -> VideoInfo {
     guard let cache else { return try await ask(item) }
-    return try await cache.value(for: item.url.absoluteString) { _ in try await self.ask(item) }
+    return try await cache.value(for: item.url.absoluteString) { try await self.ask(item) }
   }
 
   private func ask(_ item: DownloadItem) async throws -> VideoInfo {

@@ -72,11 +72,13 @@ struct Socket: Sendable {
 
   /// The port the socket is bound to.
   var port: UInt16 {
-    SocketAddress.filled { unsafe getsockname(descriptor, $0, $1) }?.port ?? 0
+    unsafe SocketAddress.filled { unsafe getsockname(descriptor, $0, $1) }?.port ?? 0
   }
 
   /// The address of the other side.
-  var peer: SocketAddress? { SocketAddress.filled { unsafe getpeername(descriptor, $0, $1) } }
+  var peer: SocketAddress? {
+    unsafe SocketAddress.filled { unsafe getpeername(descriptor, $0, $1) }
+  }
 
   /// Waits until there is something to read, or the other side is gone.
   ///
