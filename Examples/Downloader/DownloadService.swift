@@ -27,12 +27,13 @@ final class DownloadService: Sendable {
     self.gate = gate
     infos = VideoInfoCache(options.settings)
     registry = MetricsRegistry(prefix: "downloader")
-    health = ServeHealth(downloads, options)
+    health = ServeHealth(downloads, options, registry, downloads.worker.tracker.display)
     let worker = downloads.worker
+    let queueStore = downloads.queue.store as? any MetricsSource
     let sources: [(any MetricsSource)?] = [
       downloads.queue, downloads.letters, worker.breakers, worker.limiter, worker.budget,
-      gate.limiter, infos.cache, health.source, AtomicFileStatistics.shared,
-      SweepStatistics.shared, ProcessFigures(every: options.settings.metricsInterval),
+      gate.limiter, infos.cache, health.monitor, AtomicFileStatistics.shared,
+      SweepStatistics.shared, queueStore, ProcessFigures(every: options.settings.metricsInterval),
     ]
     for source in sources.compactMap({ $0 }) { registry.register(source) }
   }
@@ -81,6 +82,7 @@ final class DownloadService: Sendable {
       burst: settings.rateBurst)
     let service = DownloadService(options, state, downloads, manifest, performance, gate)
     await manifest.load()
+    await service.health.checkAll()
     try await service.listen()
     return service
   }

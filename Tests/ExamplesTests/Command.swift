@@ -69,6 +69,9 @@ final class Command: Sendable {
 
   func send(_ signal: Int32) { kill(process, signal) }
 
+  /// Its number.
+  var processIdentifier: pid_t { process }
+
   /// What it has written to its standard output by now.
   var outputSoFar: String { directory.read("output") ?? "" }
   /// What it has written to its standard error by now.
