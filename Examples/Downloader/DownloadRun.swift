@@ -36,6 +36,7 @@ final class DownloadRun: Sendable {
   func perform() async -> RunSummary {
     var summary = RunSummary()
     summary.files = plan.items.count
+    summary.durability = options.durability
     let start = ContinuousClock.now
     let manifest = await openManifest()
     let tracker = DownloadTracker(display: display, failuresKept: .max)

@@ -14,11 +14,14 @@ final class DownloadService: Sendable {
   let health: ServeHealth
   private let state: StateDirectory
   private let server = Lock<HTTPServer?>(nil)
+  private let tunnel: GuardedTunnel?
 
   private init(
     _ options: ServeOptions, _ state: StateDirectory, _ downloads: DownloadQueue,
-    _ manifest: Manifest, _ performance: PerformanceWindow, _ gate: ServeGate
+    _ manifest: Manifest, _ performance: PerformanceWindow, _ gate: ServeGate,
+    _ tunnel: GuardedTunnel?
   ) {
+    self.tunnel = tunnel
     self.options = options
     self.state = state
     self.downloads = downloads
@@ -80,11 +83,28 @@ final class DownloadService: Sendable {
     let gate = ServeGate(
       token: token, isLoopback: options.listen.isLoopback, perMinute: settings.ratePerMinute,
       burst: settings.rateBurst)
-    let service = DownloadService(options, state, downloads, manifest, performance, gate)
+    let service = DownloadService(
+      options, state, downloads, manifest, performance, gate, try guardSecureTransfers(settings))
     await manifest.load()
     await service.health.checkAll()
     try await service.listen()
     return service
+  }
+
+  /// Sends https through a tunnel that looks at the address it connects to.
+  ///
+  /// A proxy that the environment names stays in force: then that one decides.
+  private static func guardSecureTransfers(_ settings: Settings) throws -> GuardedTunnel? {
+    let environment = ProcessInfo.processInfo.environment
+    let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    guard settings.policy != .any, names.allSatisfy({ (environment[$0] ?? "").isEmpty }) else {
+      return nil
+    }
+    let tunnel = try GuardedTunnel(settings.policy)
+    unsafe setenv("https_proxy", tunnel.proxyURL, 1)
+    // What names hosts that need no proxy would let those past it.
+    for name in ["no_proxy", "NO_PROXY"] { unsafe unsetenv(name) }
+    return tunnel
   }
 
   /// The port it listens on.
@@ -118,6 +138,7 @@ final class DownloadService: Sendable {
     let checks = Task { await health.run() }
     await downloads.queue.run()
     checks.cancel()
+    tunnel?.stop()
     downloads.worker.tracker.forgetAll()
     try await manifest.flush()
     try await state.close(downloads)
@@ -126,7 +147,7 @@ final class DownloadService: Sendable {
   /// Takes no more requests; those that are being answered are finished.
   func stopListening() async {
     let open = server.withLock { $0.take() }
-    await open?.stop()
+    await open?.finish(within: .seconds(5))
   }
 
   // MARK: What is asked of it

@@ -39,6 +39,7 @@ final class DownloadTracker: Sendable {
   }
 
   let display: ProgressDisplay
+  private static let transfersKept = 256
   private let state = Lock(State())
   /// How many reports of failures are kept for the summary.
   private let failuresKept: Int
@@ -111,7 +112,8 @@ final class DownloadTracker: Sendable {
   func stopped(_ work: Work) {
     state.withLock { state in
       state.workers.remove(work.worker)
-      state.transfers[work.id] = work.transfer
+      // Each may hold a file open; beyond this the next attempt starts over.
+      if state.transfers.count < Self.transfersKept { state.transfers[work.id] = work.transfer }
     }
     display.end(worker: work.worker, nil, isGood: false)
   }

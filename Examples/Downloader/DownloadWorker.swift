@@ -37,6 +37,16 @@ final class DownloadWorker: Sendable {
     self.tracker = tracker
     breakers = KeyedCircuitBreaker(name: "server", configuration: configuration.breaker)
     limiter = configuration.rate.map { KeyedRateLimiter($0, name: "server") }
+    tracker.display.show { [breakers, tracker] in
+      let counts = tracker.counts
+      let open = breakers.samples().filter { sample in
+        sample.name == "breakers"
+          && sample.labels.contains { $0.value == "open" || $0.value == "halfOpen" }
+      }.reduce(0) { $0 + Int($1.value) }
+      return "\(counts.retries) retries"
+        + (open > 0 ? ", \(open) breakers open" : "")
+        + (counts.failed > 0 ? ", \(counts.failed) dead letters" : "")
+    }
   }
 
   /// Works on a job: one attempt, and the publication when it brought the file.
@@ -74,9 +84,7 @@ final class DownloadWorker: Sendable {
 
   /// Asks everybody who may object to an attempt now.
   private func admit(_ item: DownloadItem, _ context: JobContext) throws {
-    if context.attempt == 1 {
-      budget.deposit()
-    } else if !budget.withdraw() {
+    if context.attempt > 1, !budget.withdraw() {
       throw JobPostponedError(for: .seconds(1), "the retry budget is spent")
     }
     do {
@@ -94,6 +102,7 @@ final class DownloadWorker: Sendable {
       if context.attempt > 1 { budget.refund() }
       throw error
     }
+    if context.attempt == 1 { budget.deposit() }
   }
 
   private func postponement(_ open: CircuitOpenError) -> JobPostponedError {

@@ -87,18 +87,33 @@ public final class HTTPServer: Sendable {
   /// How many connections are open now.
   public var connectionCount: Int { state.withLock { $0.connections.count } }
 
+  /// Takes no more connections and requests, and returns when the answers under way are sent, or the time is over.
+  ///
+  /// - Parameter limit: How long to wait for them.
+  public func finish(within limit: Duration) async {
+    state.withLock { state in
+      if state.stopping { return }
+      state.stopping = true
+      listener.shutDown()
+      for connection in state.connections { Socket(descriptor: connection).shutDownReading() }
+    }
+    let end = ContinuousClock.now.advanced(by: limit)
+    while state.withLock({ $0.threads }) > 0, ContinuousClock.now < end {
+      try? await ContinuousClock().wait(for: .milliseconds(10))
+    }
+    await stop()
+  }
+
   /// Closes every connection and returns when the last thread and descriptor are gone.
   ///
   /// May be called twice.
   public func stop() async {
     await withCheckedContinuation { continuation in
       let done = state.withLock { state in
-        if !state.stopping {
-          state.stopping = true
-          listener.shutDown()
-          // Closed by their threads, which take them out of the set first: a number in the set is never someone else's.
-          for connection in state.connections { Socket(descriptor: connection).shutDown() }
-        }
+        if !state.stopping { listener.shutDown() }
+        state.stopping = true
+        // Closed by their threads, which take them out of the set first: a number in the set is never someone else's.
+        for connection in state.connections { Socket(descriptor: connection).shutDown() }
         if state.threads > 0 { state.waiters.append(continuation) }
         return state.threads == 0
       }

@@ -190,6 +190,33 @@ struct Socket: Sendable {
     }
   }
 
+  /// Passes on what either side sends, until one of them ends or both are silent for too long.
+  static func pump(between left: Socket, and right: Socket, idle: Duration) {
+    let limit = Int32(min((idle / .milliseconds(1)).rounded(.up), 86_400_000))
+    unsafe withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { buffer in
+      while true {
+        var entries = [
+          pollfd(descriptor: left.descriptor, events: Int16(POLLIN)),
+          pollfd(descriptor: right.descriptor, events: Int16(POLLIN)),
+        ]
+        let result = unsafe poll(&entries, 2, limit)
+        if result < 0, errno == EINTR { continue }
+        guard result > 0 else { return }
+        for (index, (from, to)) in [(left, right), (right, left)].enumerated()
+        where entries[index].revents != 0 {
+          let count = unsafe from.receive(into: buffer)
+          guard count > 0 else { return }
+          guard unsafe to.send(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
+        }
+      }
+    }
+  }
+
+  /// Wakes whoever waits to read; what is being sent is still sent.
+  func shutDownReading() {
+    _ = shutdown(descriptor, Int32(SHUT_RD))
+  }
+
   /// Wakes every thread that is blocked on the socket.
   ///
   /// It still has to be closed.

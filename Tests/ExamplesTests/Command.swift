@@ -79,13 +79,16 @@ final class Command: Sendable {
 
   /// Whether the process is gone, or waits to be collected.
   var hasEnded: Bool {
-    var info = siginfo_t()
+    var info = unsafe siginfo_t()
     let flags = WEXITED | WNOHANG | WNOWAIT
     #if canImport(Glibc)
-      return unsafe waitid(P_PID, id_t(process), &info, Int32(flags)) == 0
-        && info.si_signo == SIGCHLD
+      let result = unsafe waitid(P_PID, id_t(process), &info, Int32(flags))
+      guard result == 0 else { return false }
+      return unsafe info.si_signo == SIGCHLD
     #else
-      return unsafe waitid(P_PID, id_t(process), &info, flags) == 0 && info.si_signo == SIGCHLD
+      let result = unsafe waitid(P_PID, id_t(process), &info, flags)
+      guard result == 0 else { return false }
+      return unsafe info.si_signo == SIGCHLD
     #endif
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Reliability
 import ReliabilityExampleSupport
 import ReliabilityTestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import Reliability
 import ReliabilityTestSupport
 import Testing
 
