@@ -21,6 +21,7 @@ let modules = [
   Module(name: "RateLimiting", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "ResourcePooling", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(name: "ResilientCaching", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
+  Module(name: "HealthMonitoring", dependencies: ["ReliabilityCore", "ReliabilityMetrics"]),
   Module(
     name: "BackoffLock",
     dependencies: ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"]),
@@ -36,7 +37,7 @@ let modules = [
     name: "DurableJobs",
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
-      "RateLimiting", "DeadLetterQueue",
+      "RateLimiting", "DeadLetterQueue", "AtomicStore",
     ]),
   Module(
     name: "ReliabilityFoundation",
@@ -47,7 +48,8 @@ let modules = [
     dependencies: [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching", "DeadLetterQueue", "ReliabilityFoundation", "DurableJobs",
+      "ResilientCaching", "HealthMonitoring", "DeadLetterQueue", "ReliabilityFoundation",
+      "DurableJobs",
     ]),
 ]
 
@@ -89,6 +91,10 @@ let package = Package(
       .executableTarget(
         name: "ReliabilityDownloader", dependencies: ["Reliability", "ReliabilityExampleSupport"],
         path: "Examples/Downloader"),
+      .executableTarget(
+        name: "ReliabilityDownloadYardstick",
+        dependencies: ["Reliability", "ReliabilityExampleSupport"],
+        path: "Benchmarks/DownloadYardstick"),
       .target(name: "CReliabilityAllocationCounter", path: "Benchmarks/AllocationCounter"),
       .executableTarget(
         name: "ReliabilityBenchmarks",
@@ -108,6 +114,7 @@ let package = Package(
       testTarget("BackoffLock", alsoUsing: ["ReliabilityIO"]),
       testTarget("ResourcePooling", alsoUsing: ["ReliabilityMetrics", "TimeoutManager"]),
       testTarget("ResilientCaching", alsoUsing: ["CircuitBreaker"]),
+      testTarget("HealthMonitoring", alsoUsing: ["ReliabilityMetrics"]),
       testTarget("RateLimiting", alsoUsing: ["ReliabilityMetrics"]),
       testTarget("AtomicStore", alsoUsing: ["ReliabilityIO", "BackoffLock"]),
       testTarget("DeadLetterQueue", alsoUsing: ["ReliabilityIO", "AtomicStore"]),

@@ -19,6 +19,7 @@ struct Program {
     ConcurrencyBenchmarks.all,
     PoolBenchmarks.all,
     CacheBenchmarks.all,
+    HealthBenchmarks.all,
     ErrorReportBenchmarks.all,
     StoreBenchmarks.all,
     LogBenchmarks.all,

@@ -3,11 +3,13 @@ internal import ReliabilityExampleSupport
 
 /// One file to download.
 struct DownloadItem: Sendable {
-  let url: URL
+  let address: HTTPAddress
   /// The name in the output directory: the last part of the address's path.
-  let name: String
+  var name: String
   /// SHA-256 in lower-case hexadecimal, when it is known.
   var checksum: String?
+
+  var url: URL { address.url }
 }
 
 /// Everything to download, checked before the first byte moves.
@@ -51,7 +53,10 @@ struct DownloadPlan: Sendable {
     self.items = items
   }
 
-  private static func item(_ text: String) throws(UsageError) -> DownloadItem {
+  /// Checks one address.
+  ///
+  /// - Throws: `UsageError` with one line that says what is wrong with it.
+  static func item(_ text: String) throws(UsageError) -> DownloadItem {
     func wrong(_ why: String) -> UsageError { UsageError("\(text.quotedForDisplay) \(why)") }
     guard let url = URL(string: text, encodingInvalidCharacters: false),
       let parts = URLComponents(url: url, resolvingAgainstBaseURL: false),
@@ -71,7 +76,8 @@ struct DownloadPlan: Sendable {
         "the URL for host \(host.quotedForDisplay) carries a user name or password; leave it out")
     }
     let last = parts.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false).last
-    return DownloadItem(url: url, name: try fileName(last ?? "", wrong: wrong))
+    return DownloadItem(
+      address: try HTTPAddress(url), name: try fileName(last ?? "", wrong: wrong))
   }
 
   /// The file name in the last part of a path, decoded; refused unless it stays in the directory it is put in.
@@ -81,6 +87,19 @@ struct DownloadPlan: Sendable {
     guard let name = encoded.removingPercentEncoding else {
       throw wrong("has a file name that is not UTF-8; rename the file on the server")
     }
+    return try checked(name, wrong: wrong)
+  }
+
+  /// A name that stays in the directory it is put in.
+  ///
+  /// - Throws: `UsageError` when it does not.
+  static func checked(_ name: String) throws(UsageError) -> String {
+    try checked(name) { UsageError("the name \(name.quotedForDisplay) \($0)") }
+  }
+
+  private static func checked(
+    _ name: String, wrong: (String) -> UsageError
+  ) throws(UsageError) -> String {
     guard !name.isEmpty else {
       throw wrong("has no file name: its path is empty or ends in /; give the URL of a file")
     }

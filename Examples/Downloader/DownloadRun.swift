@@ -8,12 +8,7 @@ final class DownloadRun: Sendable {
   private let directory: String
   private let options: Options
   private let display: ProgressDisplay
-  private let state: Lock<State>
-
-  private struct State {
-    var next = 0
-    var summary = RunSummary()
-  }
+  private let state: StateDirectory?
 
   /// Makes a run.
   ///
@@ -22,130 +17,109 @@ final class DownloadRun: Sendable {
   ///   - directory: Where to; it must exist.
   ///   - options: How.
   ///   - display: Shows how it goes.
-  init(plan: DownloadPlan, directory: String, options: Options, display: ProgressDisplay) {
+  ///   - state: Where the jobs are kept; in memory when `nil`.
+  init(
+    plan: DownloadPlan, directory: String, options: Options, display: ProgressDisplay,
+    state: StateDirectory? = nil
+  ) {
     self.plan = plan
     self.directory = directory
     self.options = options
     self.display = display
-    var state = State()
-    state.summary.files = plan.items.count
-    self.state = Lock(state)
+    self.state = state
   }
 
   /// Downloads everything.
   ///
-  /// When the task is cancelled, what is under way is given up and cleaned away.
+  /// When the task is cancelled, what is under way is given up and cleaned away; with a state directory it is done by the
+  /// next run.
   func perform() async -> RunSummary {
+    var summary = RunSummary()
+    summary.files = plan.items.count
+    summary.durability = options.durability
     let start = ContinuousClock.now
-    await withTaskGroup { group in
-      for worker in 0..<min(options.workers, plan.items.count) {
-        group.addTask { await self.work(as: worker) }
-      }
+    let manifest = await openManifest()
+    let tracker = DownloadTracker(display: display, failuresKept: .max)
+    do {
+      let downloads = try await makeQueue(manifest, tracker)
+      do { try await run(downloads) } catch is CancellationError {}
+      tracker.forgetAll()
+      try await manifest?.flush()
+      try await state?.close(downloads)
+    } catch {
+      summary.failures.append(ErrorReport(error))
     }
     display.close()
-    let orphans = Self.temporaryFiles(in: directory).count
-    return state.withLock { state in
-      state.summary.seconds = (ContinuousClock.now - start) / .seconds(1)
-      state.summary.orphanedTemporaryFiles = orphans
-      return state.summary
-    }
+    summary.take(tracker.counts)
+    summary.seconds = (ContinuousClock.now - start) / .seconds(1)
+    summary.orphanedTemporaryFiles = Self.temporaryFiles(in: directory).count
+    return summary
   }
 
-  private func work(as worker: Int) async {
-    while !Task.isCancelled, let item = nextItem() {
-      await download(item, worker: worker)
-    }
+  private func openManifest() async -> Manifest? {
+    guard state != nil || options.keepsManifest else { return nil }
+    return Manifest(in: directory)
   }
 
-  private func nextItem() -> DownloadItem? {
-    state.withLock { state in
-      guard state.next < plan.items.count else { return nil }
-      defer { state.next += 1 }
-      return plan.items[state.next]
+  private func makeQueue(_ manifest: Manifest?, _ tracker: DownloadTracker) async throws
+    -> DownloadQueue
+  {
+    var worker = DownloadWorker.Configuration(directory: directory)
+    worker.method = BuiltInTransfer(
+      limits: BuiltInTransfer.Limits(timeout: options.timeout, stall: options.stall),
+      durability: options.durability, policy: options.policy, alwaysDigests: manifest != nil)
+    worker.rate = options.rate
+    // The demo's server fails on purpose, and often.
+    if options.isDemo {
+      worker.breaker = CircuitBreaker.Configuration(
+        consecutiveFailures: nil, failureRate: 0.95, minimumVolume: 50)
     }
+    var jobs = JobOptions()
+    jobs.maxAttempts = options.attempts
+    jobs.backoff = .exponential(base: options.backoff)
+    jobs.timeout = nil
+    var queue = JobQueue.Configuration(name: "downloads")
+    queue.workers = max(1, min(options.workers, plan.items.count))
+    queue.shutdownGrace = .zero
+    let parts = DownloadWorker(worker, manifest: manifest, tracker: tracker)
+    guard let state else {
+      return DownloadQueue(
+        store: MemoryJobStore(options: storeOptions), letters: DeadLetterQueue(), worker: parts,
+        defaults: jobs, configuration: queue)
+    }
+    return DownloadQueue(
+      store: try await state.openStore(storeOptions, durability: options.durability), letters: try await state.openLetters(),
+      worker: parts, defaults: jobs, configuration: queue)
   }
 
-  /// Downloads one file; whatever goes wrong stays with this file.
-  private func download(_ item: DownloadItem, worker: Int) async {
-    let shown = String(item.name.quotedForDisplay.dropFirst().dropLast())
-    display.begin(worker: worker, shown)
-    var file: FileDownload?
-    do {
-      try await withErrorContext(
-        "download", ["url": .public(item.url), "file": .public(item.name)]
-      ) {
-        let started = try await FileDownload(
-          item, to: "\(directory)/\(item.name)", limits: options
-        ) { [display] received, total in
-          display.advance(worker: worker, bytes: received, of: total)
+  private var storeOptions: JobStoreOptions {
+    var store = JobStoreOptions()
+    store.capacity = max(options.queueCapacity, plan.items.count)
+    return store
+  }
+
+  private func run(_ downloads: DownloadQueue) async throws {
+    try await withJobQueue(downloads.queue) { queue in
+      var ids: [JobID] = []
+      if state == nil {
+        ids = try await queue.enqueue(contentsOf: plan.items.map { DownloadJob($0) }).map(\.id)
+      } else {
+        // An earlier run may have left the same job.
+        for item in plan.items {
+          var options = downloads.defaults
+          options.unique = UniqueKey(item.url.absoluteString)
+          ids.append(try await queue.enqueue(DownloadJob(item), options: options).id)
         }
-        file = started
-        try await retry(policy(for: shown)) { try await started.attempt() }
-        try await started.publish()
       }
-      succeeded(item, shown: shown, worker: worker, file?.outcome ?? FileDownload.Outcome())
-    } catch {
-      // Also when it was stopped: nothing unfinished stays on the disk.
-      try? await file?.discard()
-      failed(item, shown: shown, worker: worker, file, error)
-    }
-  }
-
-  private func policy(for shown: String) -> RetryPolicy {
-    var policy = RetryPolicy(
-      maxAttempts: options.attempts, backoff: .exponential(base: options.backoff))
-    policy.observer = { [display, options] event in
-      guard case .retrying = event.kind, let error = event.error else { return }
-      let reason = FailureText.reason(of: error)
-      display.note(
-        "     \(shown): \(reason) Attempt \(event.attempt + 1) of \(options.attempts) follows.")
-    }
-    return policy
-  }
-
-  private func succeeded(
-    _ item: DownloadItem, shown: String, worker: Int, _ outcome: FileDownload.Outcome
-  ) {
-    count(outcome)
-    state.withLock { state in
-      state.summary.succeeded += 1
-      state.summary.bytes += outcome.bytes
-      if item.checksum != nil { state.summary.verified += 1 }
-    }
-    let attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
-    display.end(
-      worker: worker, "\(shown)  \(ByteText.short(outcome.bytes))\(attempts)", isGood: true)
-  }
-
-  private func failed(
-    _ item: DownloadItem, shown: String, worker: Int, _ file: FileDownload?, _ error: any Error
-  ) {
-    if let file { count(file.outcome) }
-    // Stopped from outside: neither a success nor a failure.
-    guard !Task.isCancelled else { return display.end(worker: worker, nil, isGood: false) }
-    let report = ErrorReport(
-      error,
-      download: ErrorReport.DownloadDetails(
-        title: item.name, url: item.url.absoluteString, attempts: file?.failures ?? [],
-        temporaryPath: file?.temporaryPath, recoveryTaken: "removed the temporary file"))
-    state.withLock { state in
-      state.summary.failed += 1
-      state.summary.failures.append(report)
-    }
-    display.end(worker: worker, "\(shown): \(FailureText.line(about: error))", isGood: false)
-  }
-
-  private func count(_ outcome: FileDownload.Outcome) {
-    state.withLock { state in
-      state.summary.retries += max(0, outcome.attempts - 1)
-      state.summary.timeouts += outcome.timeouts
-      state.summary.resumptions += outcome.resumptions
+      // Also those that wait for their time, which draining would leave.
+      for id in ids { _ = try await queue.end(of: id) }
     }
   }
 
   /// The summary when nothing could be tried at all.
   func refused(_ error: any Error) -> RunSummary {
-    var summary = state.withLock { $0.summary }
+    var summary = RunSummary()
+    summary.files = plan.items.count
     summary.failed = summary.files
     summary.failures = [ErrorReport(error)]
     return summary
@@ -158,5 +132,19 @@ final class DownloadRun: Sendable {
     return names.filter {
       $0.hasPrefix(".") && $0.hasSuffix(".rtmp") && $0.contains(process)
     }
+  }
+}
+
+extension RunSummary {
+  fileprivate mutating func take(_ counts: DownloadTracker.Counts) {
+    succeeded = counts.succeeded
+    failed = counts.failed
+    verified = counts.verified
+    retries = counts.retries
+    timeouts = counts.timeouts
+    resumptions = counts.resumptions
+    bytes = counts.bytes
+    failures += counts.failures
+    skipped = counts.skipped
   }
 }

@@ -15,11 +15,24 @@ final class Exchange: Sendable {
     var redirects = 0
     var isAbandoned = false
     var producerWaits = false
-    var reader: CheckedContinuation<Void, Never>?
+    var reader: Reader?
 
-    mutating func takeReader() -> CheckedContinuation<Void, Never>? {
+    mutating func takeReader() -> Reader? {
       defer { reader = nil }
       return reader
+    }
+  }
+
+  /// Who waits for more: a task, or a thread that may block.
+  private enum Reader {
+    case task(CheckedContinuation<Void, Never>)
+    case thread(DispatchSemaphore)
+
+    func resume() {
+      switch self {
+      case .task(let continuation): continuation.resume()
+      case .thread(let semaphore): semaphore.signal()
+      }
     }
   }
 
@@ -38,7 +51,7 @@ final class Exchange: Sendable {
 
   func received(_ bytes: UnsafeRawBufferPointer) {
     let (reader, waits) = state.withLock { state in
-      guard !state.isAbandoned else { return (nil as CheckedContinuation<Void, Never>?, false) }
+      guard !state.isAbandoned else { return (nil as Reader?, false) }
       unsafe state.bytes.append(contentsOf: bytes)
       state.producerWaits = state.bytes.count > Self.limit
       return (state.takeReader(), state.producerWaits)
@@ -104,6 +117,60 @@ final class Exchange: Sendable {
     }
   }
 
+  /// As ``response()``, for a thread that may block.
+  ///
+  /// - Throws: A stall's `TimeoutError` when it takes longer than the limit.
+  func response(within limit: Duration) throws -> HTTPResponseHead {
+    while true {
+      let (response, end, isAbandoned) = state.withLock { ($0.response, $0.end, $0.isAbandoned) }
+      if isAbandoned { throw CancellationError() }
+      if let response { return response }
+      if let end {
+        try end.get()
+        throw DownloadError(.connection)
+      }
+      try wait(within: limit) { $0.response != nil }
+    }
+  }
+
+  /// As ``next()``, for a thread that may block.
+  ///
+  /// - Throws: A stall's `TimeoutError` when it takes longer than the limit.
+  func next(within limit: Duration) throws -> [UInt8]? {
+    while true {
+      let (bytes, end, releases, isAbandoned) = state.withLock { state in
+        defer {
+          state.bytes = []
+          state.producerWaits = false
+        }
+        return (state.bytes, state.end, state.producerWaits, state.isAbandoned)
+      }
+      if releases { producerMayGoOn.signal() }
+      if isAbandoned { throw CancellationError() }
+      if !bytes.isEmpty { return bytes }
+      if let end {
+        try end.get()
+        return nil
+      }
+      try wait(within: limit) { !$0.bytes.isEmpty }
+    }
+  }
+
+  private func wait(within limit: Duration, _ isThere: (borrowing State) -> Bool) throws {
+    let semaphore = DispatchSemaphore(value: 0)
+    let goesOn = state.withLock { state in
+      if isThere(state) || state.end != nil || state.isAbandoned { return true }
+      state.reader = .thread(semaphore)
+      return false
+    }
+    if goesOn { return }
+    let nanoseconds = Int(min(max(limit / .nanoseconds(1), 1), 1e17))
+    if semaphore.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .timedOut {
+      state.withLock { $0.reader = nil }
+      throw TimeoutError(kind: .stall, limit: limit, elapsed: limit)
+    }
+  }
+
   /// Nobody reads any more: what still comes is dropped.
   func abandon() {
     let (reader, releases) = state.withLock { state in
@@ -122,7 +189,7 @@ final class Exchange: Sendable {
       await withCheckedContinuation { continuation in
         let goesOn = state.withLock { state in
           if isThere(state) || state.end != nil || state.isAbandoned { return true }
-          state.reader = continuation
+          state.reader = .task(continuation)
           return false
         }
         if goesOn { continuation.resume() }

@@ -1,50 +1,44 @@
 internal import Foundation
+internal import FoundationNetworking
 internal import Reliability
 internal import ReliabilityExampleSupport
 
-/// One file on its way to the disk, over as many attempts as it takes.
+/// One file on its way to the disk by the built-in client.
 ///
 /// What has arrived is kept from one attempt to the next, in a temporary file beside the destination; it takes its
 /// name only when it is complete and verified.
-final class FileDownload {
-  /// What happened on the way, for the report.
-  struct Outcome {
-    var bytes = 0
-    var attempts = 0
-    var timeouts = 0
-    var resumptions = 0
-  }
-
+///
+/// Unchecked: attempts come one after the other, and each waits for the thread that works for it.
+final class FileDownload: FileTransfer, @unchecked Sendable {
   private let item: DownloadItem
-  private let limits: Options
-  private let progress: (_ received: Int, _ expected: Int?) -> Void
+  private let path: String
+  private let method: BuiltInTransfer
+  private let progress: @Sendable (_ received: Int, _ expected: Int?) -> Void
 
-  private(set) var outcome = Outcome()
-  /// The failed attempts, for the error report.
+  private(set) var outcome = TransferOutcome()
   private(set) var failures: [AttemptRecord] = []
-  private let file: AtomicFile
-  private var digest = SHA256()
+  private var file: AtomicFile?
+  private var digest: SHA256?
   // What proves that the rest on the server belongs to what is here: a strong ETag or a date.
   private var validator: String?
-  private var method = ""
+  private var description = ""
 
-  private var received: Int { Int(file.size) }
+  private var received: Int { Int(file?.size ?? 0) }
+  private var wantsDigest: Bool { item.checksum != nil || method.alwaysDigests }
 
-  /// Makes the temporary file.
-  ///
-  /// - Throws: `StoreError` when there can be none.
+  /// Prepares a download; touches nothing yet.
   init(
-    _ item: DownloadItem, to path: String, limits: Options,
-    progress: @escaping (_ received: Int, _ expected: Int?) -> Void
-  ) async throws {
+    _ item: DownloadItem, to path: String, method: BuiltInTransfer,
+    progress: @escaping @Sendable (_ received: Int, _ expected: Int?) -> Void
+  ) {
     self.item = item
-    self.limits = limits
+    self.path = path
+    self.method = method
     self.progress = progress
-    file = try await AtomicFile(replacing: path)
   }
 
   /// The path of what has arrived so far.
-  var temporaryPath: String { file.temporaryPath }
+  var temporaryPath: String? { file?.temporaryPath }
 
   /// Tries once: continues where the last attempt broke off, or starts from the first byte.
   ///
@@ -52,48 +46,127 @@ final class FileDownload {
   func attempt() async throws {
     outcome.attempts += 1
     let start = ContinuousClock.now
-    method = "GET of the whole file"
+    description = "GET of the whole file"
     do {
-      try await withTimeout(limits.timeout, kind: .attempt) { try await transfer() }
+      try await withTimeout(method.limits.timeout(of: item.name), kind: .attempt) {
+        try await transfer()
+      }
     } catch {
       if error.underlying(as: TimeoutError.self) != nil { outcome.timeouts += 1 }
       failures.append(
         AttemptRecord(
           number: outcome.attempts, failure: error,
           category: ErrorClassifier.default.classify(error).category,
-          elapsed: ContinuousClock.now - start, method: method))
+          elapsed: ContinuousClock.now - start, method: description))
       throw error
     }
   }
 
   /// Gives the complete file its name.
   func publish() async throws {
-    _ = try await file.publish()
-    outcome.bytes = received
+    try await BlockingThreads.shared.run {
+      _ = try self.file?.publish()
+    }
   }
 
-  /// Removes what there is.
-  func discard() async throws { try await file.discard() }
+  // MARK: One attempt
 
   private func transfer() async throws {
-    var headers: [String: String] = [:]
+    var address = item.address
+    for _ in 0...10 {
+      guard let next = try await fetch(address) else { return }
+      address = try HTTPAddress(next)
+    }
+    throw URLError(.httpTooManyRedirects)
+  }
+
+  /// Sends one request and takes its answer.
+  ///
+  /// - Returns: Where the answer leads instead, or `nil` when the file is complete.
+  private func fetch(_ address: HTTPAddress) async throws -> URL? {
+    var fields = HTTPClient.fields
     if received > 0, let validator {
-      headers["Range"] = "bytes=\(received)-"
-      headers["If-Range"] = validator
-      method = "GET of the rest from byte \(received)"
-    } else {
-      try await startOver()
+      fields += [HTTPField("Range", "bytes=\(received)-"), HTTPField("If-Range", validator)]
+      description = "GET of the rest from byte \(received)"
     }
-    try await HTTPClient().withExchange(item.url, headers: headers) { exchange in
-      let response = try await withTimeout(limits.stall, kind: .stall) {
-        try await exchange.response()
-      }
-      switch try await begin(response) {
-      case .body(let total): try await read(exchange, total: total)
-      case .complete: break
+    let isContinued = fields.count > HTTPClient.fields.count
+    if address.isPlain {
+      let fetch = try await HTTPFetch.prepared(
+        host: address.host, port: address.port, target: address.target, headers: fields,
+        policy: method.policy, silence: method.limits.stall)
+      return try await onThread {
+        try self.receive(fetch, address, isContinued: isContinued)
+      } onCancel: {
+        fetch.cancel()
       }
     }
-    try await verify()
+    let exchange = try await HTTPClient().begin(address, fields, method.policy)
+    defer { exchange.giveUp() }
+    return try await onThread {
+      try self.receive(exchange.exchange, isContinued: isContinued)
+    } onCancel: {
+      exchange.giveUp()
+    }
+  }
+
+  /// Runs a body that blocks; a cancellation wins over whatever it makes of it.
+  private func onThread(
+    _ body: @escaping @Sendable () throws -> URL?, onCancel: @escaping @Sendable () -> Void
+  ) async throws -> URL? {
+    try await withTaskCancellationHandler {
+      do {
+        return try await BlockingThreads.shared.run(body)
+      } catch {
+        try Task.checkCancellation()
+        throw error
+      }
+    } onCancel: {
+      onCancel()
+    }
+  }
+
+  private func receive(
+    _ fetch: HTTPFetch, _ address: HTTPAddress, isContinued: Bool
+  ) throws -> URL? {
+    do {
+      let answer = try fetch.open()
+      defer { answer.finish() }
+      if let destination = HTTPClient.redirect(answer.head, from: address.url) {
+        return destination
+      }
+      unsafe try take(answer.head, isContinued: isContinued) { body in
+        unsafe try answer.read(body)
+      }
+      return nil
+    } catch HTTPFetch.Failure.silent {
+      let limit = method.limits.stall
+      throw TimeoutError(kind: .stall, limit: limit, elapsed: limit)
+    } catch let failure as HTTPFetch.Failure {
+      throw DownloadError(.connection, cause: failure)
+    }
+  }
+
+  private func receive(_ exchange: Exchange, isContinued: Bool) throws -> URL? {
+    let limit = method.limits.stall
+    let head = try exchange.response(within: limit)
+    unsafe try take(head, isContinued: isContinued) { body in
+      guard let bytes = try exchange.next(within: limit) else { return false }
+      unsafe try bytes.withUnsafeBytes { unsafe try body($0) }
+      return true
+    }
+    return nil
+  }
+
+  /// Reads what comes next of a body; `false` when nothing more does.
+  private typealias Next = ((UnsafeRawBufferPointer) throws -> Void) throws -> Bool
+
+  private func take(_ head: HTTPResponseHead, isContinued: Bool, _ next: Next) throws {
+    if !isContinued { try startOver() }
+    switch try begin(head) {
+    case .body(let total): unsafe try read(next, total: total)
+    case .complete: break
+    }
+    try verify()
   }
 
   /// What an answer brings.
@@ -105,20 +178,24 @@ final class FileDownload {
   }
 
   /// Looks at status and header fields, and makes the temporary file fit what is going to come.
-  private func begin(_ response: HTTPResponseHead) async throws -> Answer {
+  private func begin(_ response: HTTPResponseHead) throws -> Answer {
     let status = response.status
     let length = response.header("Content-Length").flatMap { Int($0) }
     switch status {
     case 200:
       if received > 0 {
         breadcrumb("the server sent the whole file instead of the rest; started over")
-        try await startOver()
+        try startOver()
+      }
+      if file == nil {
+        file = try AtomicFile(
+          replacing: path, options: AtomicFile.Options(durability: method.durability))
       }
       validator = Self.validator(of: response)
       return .body(total: length)
     case 206:
       guard received > 0, let range = ContentRange(response), range.first == received else {
-        try await startOver()
+        try startOver()
         throw DownloadError(.wrongRange)
       }
       outcome.resumptions += 1
@@ -126,7 +203,7 @@ final class FileDownload {
     case 416 where received > 0:
       // The rest of a file that has no rest: the last attempt broke off just after the last byte.
       if ContentRange(response)?.total == received { return .complete }
-      try await startOver()
+      try startOver()
       throw DownloadError(.wrongRange)
     default:
       try HTTPStatusError.check(
@@ -135,19 +212,20 @@ final class FileDownload {
     }
   }
 
-  private func read(_ exchange: Exchange, total: Int?) async throws {
+  private func read(_ next: Next, total: Int?) throws {
     progress(received, total)
     do {
-      while let bytes = try await withTimeout(
-        limits.stall, kind: .stall, { try await exchange.next() })
-      {
+      while unsafe try next({ bytes in
         if let total, received + bytes.count > total {
           throw DownloadError(.wrongLength(received: received + bytes.count, expected: total))
         }
-        try await file.append(bytes)
-        digest.update(bytes)
+        unsafe try file?.append(bytes.bindMemory(to: UInt8.self).span)
+        unsafe digest?.update(bytes)
         progress(received, total)
-      }
+      }) {}
+    } catch let error as HTTPFetch.Failure where error != .silent {
+      guard let total, received < total else { throw error }
+      throw DownloadError(.brokenOff(received: received, expected: total), cause: error)
     } catch let error as DownloadError where error.code == .connection {
       guard let total, received < total else { throw error }
       throw DownloadError(
@@ -158,19 +236,22 @@ final class FileDownload {
     }
   }
 
-  private func verify() async throws {
-    guard let checksum = item.checksum, digest.hexadecimal != checksum else { return }
+  private func verify() throws {
+    outcome.bytes = received
+    guard let digest else { return }
+    outcome.digest = digest.hexadecimal
+    guard let checksum = item.checksum, outcome.digest != checksum else { return }
     let error = DownloadError(.wrongChecksum(received: digest.hexadecimal, expected: checksum))
     breadcrumb("the content was wrong; thrown away")
-    try await startOver()
+    try startOver()
     throw error
   }
 
-  private func startOver() async throws {
+  private func startOver() throws {
     validator = nil
+    digest = wantsDigest ? SHA256() : nil
     guard received > 0 else { return }
-    try await file.truncate(to: 0)
-    digest = SHA256()
+    try file?.truncate(to: 0)
   }
 
   /// What `If-Range` may carry (RFC 9110, section 13.1.5): a weak tag does not promise the same bytes.
@@ -178,33 +259,5 @@ final class FileDownload {
     if response.header("Accept-Ranges")?.lowercased() == "none" { return nil }
     if let tag = response.header("ETag"), tag.hasPrefix("\"") { return tag }
     return response.header("Last-Modified")
-  }
-}
-
-/// The `Content-Range` of an answer (RFC 9110, section 14.4): `bytes 100-199/200` or `bytes */200`.
-struct ContentRange: Hashable {
-  /// The position of the first byte, or `nil` when no part is being sent.
-  let first: Int?
-  /// The length of the whole, when the server knows it.
-  let total: Int?
-
-  init?(_ value: String) {
-    guard value.hasPrefix("bytes ") else { return nil }
-    let parts = value.dropFirst(6).split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2 else { return nil }
-    total = Int(parts[1])
-    if parts[0] == "*" {
-      first = nil
-    } else {
-      let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false)
-      guard ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first <= last
-      else { return nil }
-      self.first = first
-    }
-  }
-
-  fileprivate init?(_ response: HTTPResponseHead) {
-    guard let value = response.header("Content-Range") else { return nil }
-    self.init(value)
   }
 }

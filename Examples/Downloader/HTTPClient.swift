@@ -19,12 +19,7 @@ struct HTTPClient {
   func withExchange<Result>(
     _ url: URL, headers: [String: String] = [:], _ body: (Exchange) async throws -> Result
   ) async throws -> Result {
-    // A decoded body has neither the promised length nor positions to resume from.
-    let fields =
-      [
-        HTTPField("Accept", "*/*"), HTTPField("Accept-Encoding", "identity"),
-        HTTPField("User-Agent", "swift-reliability-downloader"),
-      ] + headers.sorted { $0.key < $1.key }.map { HTTPField($0.key, $0.value) }
+    let fields = Self.fields + headers.sorted { $0.key < $1.key }.map { HTTPField($0.key, $0.value) }
     let exchange = Exchange()
     let transfer = Transfer()
     start(url, fields, exchange, transfer)
@@ -33,6 +28,41 @@ struct HTTPClient {
       transfer.cancel()
     }
     return try await body(exchange)
+  }
+
+  /// What every request says: a decoded body has neither the promised length nor positions to resume from.
+  static let fields = [
+    HTTPField("Accept", "*/*"), HTTPField("Accept-Encoding", "identity"),
+    HTTPField("User-Agent", "swift-reliability-downloader"),
+  ]
+
+  /// A request that is under way.
+  struct Begun: Sendable {
+    let exchange: Exchange
+    fileprivate let transfer: Transfer
+
+    /// Nobody reads the answer any more.
+    func giveUp() {
+      exchange.abandon()
+      transfer.cancel()
+    }
+  }
+
+  /// Sends a GET over URLSession.
+  ///
+  /// - Parameters:
+  ///   - address: Where to.
+  ///   - fields: All header fields.
+  ///   - policy: To which addresses it may go.
+  /// - Returns: The exchange; to be given up in the end.
+  /// - Throws: `AddressBook.Failure`, or `CancellationError`.
+  func begin(
+    _ address: HTTPAddress, _ fields: [HTTPField], _ policy: AddressPolicy
+  ) async throws -> Begun {
+    if policy != .any { try await AddressBook.shared.check(address.host, policy) }
+    let begun = Begun(exchange: Exchange(), transfer: Transfer())
+    SecureSession.shared.start(address.url, fields, begun.exchange, begun.transfer)
+    return begun
   }
 
   private func start(
@@ -77,7 +107,7 @@ struct HTTPClient {
   }
 
   /// Where an answer leads, or `nil` when it is the answer itself: never out of http and https.
-  private static func redirect(_ head: HTTPResponseHead, from url: URL) -> URL? {
+  static func redirect(_ head: HTTPResponseHead, from url: URL) -> URL? {
     guard [301, 302, 303, 307, 308].contains(head.status),
       let location = head.header("Location"),
       let destination = URL(string: location, relativeTo: url)?.absoluteURL,

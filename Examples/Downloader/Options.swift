@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Reliability
 internal import ReliabilityExampleSupport
 
@@ -15,23 +16,33 @@ struct Options {
   var checksums: [(url: String, digest: String)] = []
   var isJSON = false
   var isQuiet = false
+  /// Where jobs and dead letters survive the program.
+  var state: String?
+  var keepsManifest = false
+  var durability = Durability.none
+  var policy = AddressPolicy.any
+  var rate: RateLimit?
+  var queueCapacity = 1000
   var showsHelp = false
 
   static let grammar = CommandLineGrammar(
-    usage: ["downloader [URL …] [options]", "downloader demo [options]"],
+    usage: [
+      "downloader [URL …] [options]", "downloader demo [options]",
+      "downloader serve [options]", "downloader status --state DIR",
+      "downloader dead-letters list | show ID | redrive | discard ID --state DIR [options]",
+      "downloader config [options]",
+    ],
     summary: """
       Downloads files over HTTP: tries again what can be tried again, resumes what broke off, verifies
       length and checksum, and publishes each file whole or not at all. Without a URL it runs the demo,
-      against a server of its own that misbehaves on purpose.
+      against a server of its own that misbehaves on purpose. Each command has a --help of its own.
       """,
     options: [
       .value("from", "FILE", "read further URLs from a file, one a line; - is standard input"),
       .value("output", "DIR", "where the files go (default: here; the demo: a temporary place)"),
-      .value("workers", "N", "how many files at once, 1 to 64 (default 4)"),
-      .value(
-        "attempts", "N", "how often to try each file in all, 1 to 100 (default 3; the demo: 4)"),
-      .value("timeout", "S", "seconds an attempt may take (default 3600; the demo: 5)"),
-      .value("stall", "S", "seconds an attempt may go without a byte (default 30; the demo: 1)"),
+      .value("state", "DIR", "keep jobs and dead letters here, so that a later run goes on"),
+      .flag("manifest", "write down in DIR/manifest.json what is there, and skip it next time"),
+    ] + Settings.options + [
       .value("checksum", "URL=SHA256", "what a file must be; may be repeated"),
       .flag("json", "end with one line of JSON on standard output, all else on standard error"),
       .flag("quiet", "show only what went wrong"),
@@ -45,7 +56,10 @@ struct Options {
   ///
   /// - Parameter arguments: The arguments without the program's name.
   /// - Throws: `UsageError` with one line that names the option and says what is allowed.
-  init(_ arguments: [String]) throws(UsageError) {
+  init(
+    _ arguments: [String],
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws(UsageError) {
     let line = try Self.grammar.parse(arguments)
     showsHelp = line.flag("help")
     isJSON = line.flag("json")
@@ -59,11 +73,18 @@ struct Options {
       throw UsageError("the demo takes no URL, but \(extra.quotedForDisplay) was given")
     }
     if isDemo, from != nil { throw UsageError("the demo takes no --from") }
-    workers = try line.integer("workers", in: 1...64) ?? 4
-    attempts = try line.integer("attempts", in: 1...100) ?? (isDemo ? 4 : 3)
-    timeout = try line.seconds("timeout", in: 0.001...31_536_000) ?? .seconds(isDemo ? 5 : 3600)
-    stall = try line.seconds("stall", in: 0.001...31_536_000) ?? .seconds(isDemo ? 1 : 30)
+    state = try line.text("state")
+    keepsManifest = line.flag("manifest")
+    var reader = try SettingsReader(line, environment: environment)
+    let settings = try Settings(&reader, mode: isDemo ? .demo : .plain)
+    workers = settings.workers
+    attempts = settings.attempts
+    timeout = settings.downloadTimeout
+    stall = settings.stall
     backoff = isDemo ? .milliseconds(100) : .seconds(1)
+    durability = settings.durability
+    rate = settings.serverRate
+    queueCapacity = settings.queueMaxSize
     for text in line.all("checksum") {
       // An address may contain "=" too; the digest can't.
       guard let equals = text.lastIndex(of: "=") else {

@@ -7,20 +7,26 @@ enum OutputDirectory {
   /// Makes a directory, with those above it, unless it is there, and tries whether files can be made in it.
   ///
   /// - Throws: ``OutputError``.
-  static func prepare(_ path: String) async throws(OutputError) {
+  static func prepare(
+    _ path: String, option: String = "output"
+  ) async throws(OutputError) {
     let files = FileManager.default
     do {
       try files.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
       let isFile = files.fileExists(atPath: path)
-      throw OutputError(path: path, isFile ? "it is not a directory" : "it can't be made")
+      throw OutputError(path: path, isFile ? "it is not a directory" : "it can't be made", option: option)
     }
     do {
       // Asked of the directory itself: modes say little to root, and nothing about a disk that is read-only.
       try await AtomicFile(replacing: "\(path)/downloader-probe").discard()
     } catch {
-      throw OutputError(path: path, error.cause?.number.message ?? "\(error.code)", cause: error)
+      throw OutputError(
+        path: path, error.cause?.number.message ?? "\(error.code)", option: option, cause: error)
     }
+    // What downloaders left that were killed. Each proves by a lock that it is alive, so any age will do.
+    _ = try? await OrphanSweeper.sweep(
+      path, options: OrphanSweeper.Options(minimumAge: .zero))
   }
 
   /// The path of a directory that only this run uses.
@@ -39,10 +45,13 @@ enum OutputDirectory {
 struct OutputError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
   let path: String
   let reason: String
+  /// The option that named it.
+  let option: String
   let cause: StoreError?
 
-  init(path: String, _ reason: String, cause: StoreError? = nil) {
+  init(path: String, _ reason: String, option: String = "output", cause: StoreError? = nil) {
     self.path = path
+    self.option = option
     self.reason = reason
     self.cause = cause
   }
@@ -51,10 +60,10 @@ struct OutputError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
   var category: ErrorCategory { .fileSystem }
   var retryability: Retryability { .notRetryable }
   var userMessage: String? { "\(description)." }
-  var suggestedActions: [String] { ["Choose another one with --output."] }
+  var suggestedActions: [String] { ["Choose another one with --\(option)."] }
 
   var description: String {
-    "no file can be made in the output directory \(path.quotedForDisplay): \(reason)"
+    "no file can be made in the \(option) directory \(path.quotedForDisplay): \(reason)"
   }
 }
 

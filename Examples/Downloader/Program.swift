@@ -14,6 +14,12 @@ internal import ReliabilityExampleSupport
   /// - Returns: The exit status.
   static func run(_ arguments: [String]) async -> Int32 {
     do {
+      switch arguments.first {
+      case "serve": return try await serve(Array(arguments.dropFirst()))
+      case "config": return try config(Array(arguments.dropFirst()))
+      case "status", "dead-letters": return try await maintain(arguments)
+      default: break
+      }
       let options = try Options(arguments)
       if options.showsHelp {
         Terminal(.output).write(Options.grammar.help)
@@ -27,6 +33,46 @@ internal import ReliabilityExampleSupport
       Terminal(.error).write("downloader: \(FailureText.line(about: error))\n")
       return 1
     }
+  }
+
+  private static func config(_ arguments: [String]) throws -> Int32 {
+    let options = try ServeOptions(arguments, needsState: false)
+    Terminal(.output).write(
+      options.showsHelp ? ServeOptions.grammar.help : ConfigText.table(options.entries))
+    return 0
+  }
+
+  private static func maintain(_ arguments: [String]) async throws -> Int32 {
+    let command = try StateCommand(arguments)
+    Terminal(.output).write(
+      command.showsHelp ? StateCommand.grammar.help : try await command.run())
+    return 0
+  }
+
+  private static func serve(_ arguments: [String]) async throws -> Int32 {
+    let options = try ServeOptions(arguments)
+    let terminal = Terminal(.output)
+    if options.showsHelp {
+      terminal.write(ServeOptions.grammar.help)
+      return 0
+    }
+    let display = ProgressDisplay(terminal: terminal, total: 0, isQuiet: options.isQuiet)
+    let service = try await DownloadService.open(options, display: display)
+    terminal.write(
+      "listening on http://\(service.address)/  files \(options.output)  state \(options.state)  "
+        + "durability \(options.settings.durability)\n")
+    let work = Task { try await service.run() }
+    let interruption = Interruption {
+      Task {
+        await service.stopListening()
+        work.cancel()
+      }
+    }
+    try await work.value
+    interruption.stop()
+    display.close()
+    terminal.write("stopped\n")
+    return 0
   }
 
   private static func download(_ options: Options) async throws -> Int32 {
@@ -64,14 +110,19 @@ internal import ReliabilityExampleSupport
     if let origin, !options.isQuiet { terminal.write(DemoText.introduction(origin, options)) }
     let display = ProgressDisplay(
       terminal: terminal, total: plan.items.count, isQuiet: options.isQuiet)
-    let run = DownloadRun(plan: plan, directory: path, options: options, display: display)
+    var run = DownloadRun(plan: plan, directory: path, options: options, display: display)
     do {
       try await OutputDirectory.prepare(path)
+      if let state = options.state {
+        run = DownloadRun(
+          plan: plan, directory: path, options: options, display: display,
+          state: try await StateDirectory.open(state, command: "run"))
+      }
     } catch {
       if options.isJSON { Terminal(.output).write(try run.refused(error).json() + "\n") }
       throw error
     }
-    let work = Task { await run.perform() }
+    let work = Task { [run] in await run.perform() }
     let interruption = Interruption { work.cancel() }
     var summary = await work.value
     interruption.stop()

@@ -16,6 +16,10 @@ struct RunSummary: Encodable {
   var bytes = 0
   var seconds = 0.0
   var orphanedTemporaryFiles = 0
+  /// What a power cut may take of the files.
+  var durability = Durability.none
+  /// Of the succeeded ones, those that the manifest said were there already.
+  var skipped = 0
   var failures: [ErrorReport] = []
   /// In the demo: how often the server misbehaved in each way.
   var faults: [String: Int]?
@@ -28,7 +32,7 @@ struct RunSummary: Encodable {
     case files, succeeded, failed, unfinished, verified, retries, timeouts, resumptions, bytes
     case seconds, filesPerMinute = "files_per_minute"
     case orphanedTemporaryFiles = "orphaned_temp_files"
-    case failures, faults
+    case failures, faults, skipped, durability
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -45,6 +49,8 @@ struct RunSummary: Encodable {
     try container.encode((seconds * 1000).rounded() / 1000, forKey: .seconds)
     try container.encode((filesPerMinute * 10).rounded() / 10, forKey: .filesPerMinute)
     try container.encode(orphanedTemporaryFiles, forKey: .orphanedTemporaryFiles)
+    try container.encode(skipped, forKey: .skipped)
+    try container.encode("\(durability)", forKey: .durability)
     try container.encode(failures, forKey: .failures)
     try container.encodeIfPresent(faults, forKey: .faults)
   }
@@ -70,7 +76,9 @@ extension RunSummary {
       ("verified", "\(succeeded) by length, \(verified) of them by SHA-256"),
       ("retries", "\(retries), \(resumptions) of them resumed in mid-file"),
       ("timeouts", "\(timeouts)"),
+      ("durability", durabilityText),
     ]
+    if skipped > 0 { rows.append(("there already", "\(skipped)")) }
     // The mission's figures are about many files; for one large one they would say nothing.
     let (wantedRate, wantedOrphans) =
       faults == nil ? ("", "") : (" (wanted: more than 20)", " (wanted: 0)")
@@ -84,6 +92,14 @@ extension RunSummary {
       terminal.styled(name + String(repeating: " ", count: width - name.count), .dim) + value
     }
     return "\n" + lines.joined(separator: "\n") + "\n\n" + verdict(on: terminal) + "\n"
+  }
+
+  private var durabilityText: String {
+    switch durability {
+    case .full: "full: every file survives a power cut"
+    case .ordered: "ordered: after a power cut each file is whole, the newest may be missing"
+    case .none: "none: a power cut may take what is new (--durability full or ordered)"
+    }
   }
 
   private func verdict(on terminal: Terminal) -> String {

@@ -11,21 +11,31 @@ struct HTTPConnection {
 
   // What was received and not yet used: the client may send its next request with this one.
   private var received: [UInt8] = []
+  /// Until when the request that is being read must be complete; `nil` before its first byte.
+  private var end: ContinuousClock.Instant?
+  private var isLate = false
+  private let client: String
 
   init(socket: Socket, limits: HTTPServer.Limits, isStopping: @escaping () -> Bool) {
     self.socket = socket
     self.limits = limits
     self.isStopping = isStopping
+    client = socket.peer?.client ?? "unknown"
   }
 
   mutating func run(_ handler: HTTPServer.Handler) -> Ending {
     socket.setTimeout(seconds: limits.idleSeconds)
     while !isStopping() {
-      guard let head = readHead() else { return .abrupt }
+      end = received.isEmpty ? nil : .now.advanced(by: .seconds(limits.requestSeconds))
+      guard let head = readHead() else { return isLate ? refuse(408) : .abrupt }
       if head.count > limits.headBytes { return refuse(431) }
       let request: HTTPRequest
       do throws(HTTPRequest.ParseError) {
-        guard let complete = try readBody(of: HTTPRequest(head: head)) else { return .abrupt }
+        var start = try HTTPRequest(head: head)
+        start.client = client
+        guard let complete = try readBody(of: start) else {
+          return isLate ? refuse(408) : .abrupt
+        }
         request = complete
       } catch {
         return refuse(error.status)
@@ -87,7 +97,16 @@ struct HTTPConnection {
   }
 
   private mutating func receive() -> Bool {
-    unsafe withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 1) { buffer in
+    if let end {
+      let left = ContinuousClock.now.duration(to: end)
+      guard socket.waitToRead(for: min(left, .seconds(limits.idleSeconds))) else {
+        isLate = true
+        return false
+      }
+    }
+    let isFirst = received.isEmpty && end == nil
+    defer { if isFirst { end = .now.advanced(by: .seconds(limits.requestSeconds)) } }
+    return unsafe withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 1) { buffer in
       let count = unsafe socket.receive(into: buffer)
       unsafe received.append(contentsOf: buffer[..<count])
       return count > 0
@@ -162,10 +181,15 @@ struct HTTPConnection {
     case 302: "Found"
     case 304: "Not Modified"
     case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
     case 404: "Not Found"
     case 405: "Method Not Allowed"
+    case 408: "Request Timeout"
+    case 409: "Conflict"
     case 413: "Content Too Large"
     case 416: "Range Not Satisfiable"
+    case 421: "Misdirected Request"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 500: "Internal Server Error"

@@ -13,10 +13,25 @@ public struct HTTPRequest: Sendable {
   /// The body, empty when there is none.
   public internal(set) var body: [UInt8] = []
 
+  /// The address of whoever sent it, of version 6 its network; empty for a request that nobody sent.
+  public internal(set) var client = ""
+
   let minorVersion: Int
 
   /// The target without its query, still percent-encoded.
   public var path: String { String(target.prefix { $0 != "?" }) }
+
+  /// The first value of a parameter of the query, decoded.
+  ///
+  /// - Parameter name: The parameter's name.
+  public func parameter(_ name: String) -> String? {
+    guard let mark = target.firstIndex(of: "?") else { return nil }
+    for pair in target[target.index(after: mark)...].split(separator: "&") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts[0] == name { return parts.count == 2 ? parts[1].percentDecoded : "" }
+    }
+    return nil
+  }
 
   /// The first value of a header field.
   ///
@@ -134,6 +149,24 @@ public struct HTTPField: Hashable, Sendable {
 }
 
 extension StringProtocol {
+  /// The text of a query's value; `nil` when it is not UTF-8.
+  var percentDecoded: String? {
+    var bytes: [UInt8] = []
+    var rest = Array(utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%") {
+        guard let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
+          rest.count >= 2
+        else { return nil }
+        bytes.append(value)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+      }
+    }
+    return String(validating: bytes, as: UTF8.self)
+  }
+
   /// The text without spaces and tabs at either end.
   var trimmingBlanks: String {
     let start = drop { $0 == " " || $0 == "\t" }

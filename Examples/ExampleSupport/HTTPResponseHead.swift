@@ -8,11 +8,18 @@ public struct HTTPResponseHead: Hashable, Sendable {
   public let status: Int
   /// The header fields in the order they came.
   public let headers: [HTTPField]
+  /// Whether the connection may be used again after the answer (RFC 9112, section 9.3).
+  let keepsConnection: Bool
 
   /// Makes a head.
   public init(status: Int, headers: [HTTPField]) {
+    self.init(status: status, headers: headers, keepsConnection: false)
+  }
+
+  private init(status: Int, headers: [HTTPField], keepsConnection: Bool) {
     self.status = status
     self.headers = headers
+    self.keepsConnection = keepsConnection
   }
 
   /// Parses a status line and header fields (RFC 9112, sections 4 and 5).
@@ -33,7 +40,12 @@ public struct HTTPResponseHead: Hashable, Sendable {
       fields.append(
         HTTPField(String(line[..<colon]), line[line.index(after: colon)...].trimmingBlanks))
     }
-    self.init(status: status, headers: fields)
+    let options = fields.filter { $0.name.lowercased() == "connection" }
+      .map { $0.value.lowercased() }.joined(separator: ",")
+    let isNew = !parts[0].hasSuffix("/1.0")
+    self.init(
+      status: status, headers: fields,
+      keepsConnection: isNew ? !options.contains("close") : options.contains("keep-alive"))
   }
 
   /// The first value of a header field.

@@ -1,11 +1,14 @@
 /// Reads an answer from a socket: its head, and its body in the three ways HTTP/1.1 frames one.
 struct HTTPResponseReader {
-  private let socket: Socket
+  let socket: Socket
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   // What was received and not used yet.
   private var unread = 0..<0
 
   init(socket: Socket) { self.socket = socket }
+
+  /// Whether nothing was received that was not used.
+  var isDrained: Bool { unread.isEmpty }
 
   /// Receives more once everything is used.
   ///
@@ -13,7 +16,10 @@ struct HTTPResponseReader {
   private mutating func fill() throws(HTTPFetch.Failure) -> Bool {
     if !unread.isEmpty { return true }
     let result = unsafe buffer.withUnsafeMutableBytes { unsafe socket.receiveOrFail(into: $0) }
-    guard result >= 0 else { throw .socket(.last("receive")) }
+    guard result >= 0 else {
+      let error = SocketError.last("receive")
+      throw error.isTimeout ? .silent : .socket(error)
+    }
     unread = 0..<result
     return result > 0
   }
@@ -51,38 +57,41 @@ struct HTTPResponseReader {
     }
   }
 
-  /// So many bytes, or fewer when the connection ends first.
+  /// What comes next, up to so many bytes.
   ///
-  /// - Returns: How many.
-  @discardableResult
-  mutating func body(
-    _ count: Int, _ onBytes: (UnsafeRawBufferPointer) -> Void
-  ) throws(HTTPFetch.Failure) -> Int {
-    var rest = count
-    while rest > 0, try fill() {
-      let taken = unread.prefix(rest)
-      unsafe buffer.withUnsafeBytes { bytes in
-        unsafe onBytes(UnsafeRawBufferPointer(rebasing: bytes[taken]))
-      }
-      unread = taken.upperBound..<unread.upperBound
-      rest -= taken.count
+  /// - Returns: How many; zero at the end of the connection.
+  mutating func piece(
+    atMost limit: Int, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws -> Int {
+    guard try fill() else { return 0 }
+    let taken = unread.prefix(limit)
+    unread = taken.upperBound..<unread.upperBound
+    unsafe try buffer.withUnsafeBytes { bytes in
+      unsafe try body(UnsafeRawBufferPointer(rebasing: bytes[taken]))
     }
-    return count - rest
+    return taken.count
   }
 
-  /// A chunked body (RFC 9112, section 7.1); what comes after the last chunk is not read.
-  mutating func chunks(
-    _ onBytes: (UnsafeRawBufferPointer) -> Void
-  ) throws(HTTPFetch.Failure) {
+  /// The size of the next chunk (RFC 9112, section 7.1); zero for the last one.
+  mutating func chunkSize() throws(HTTPFetch.Failure) -> Int {
+    let line = String(decoding: try self.line(limit: 1024), as: UTF8.self)
+    guard let size = Int(line.prefix { $0.isHexDigit }, radix: 16) else {
+      throw line.isEmpty ? .endedEarly : .notHTTP
+    }
+    return size
+  }
+
+  /// The end of line after a chunk.
+  mutating func endOfChunk() throws(HTTPFetch.Failure) { _ = try line(limit: 1024) }
+
+  /// Passes over what comes after the last chunk.
+  mutating func trailers() throws(HTTPFetch.Failure) {
+    var length = 0
     while true {
-      let line = String(decoding: try self.line(limit: 1024), as: UTF8.self)
-      let digits = line.prefix { $0.isHexDigit }
-      guard let size = Int(digits, radix: 16) else {
-        throw line.isEmpty ? .endedEarly : .notHTTP
-      }
-      if size == 0 { return }
-      guard unsafe try body(size, onBytes) == size else { throw .endedEarly }
-      _ = try self.line(limit: 1024)
+      let line = try self.line(limit: 65_536)
+      length += line.count
+      if line.isEmpty || line == [13, 10] || line == [10] { return }
+      guard length <= 65_536 else { throw .notHTTP }
     }
   }
 }

@@ -1,14 +1,15 @@
 internal import Foundation
 import Reliability
 
-/// A small HTTP/1.1 server on 127.0.0.1: the demos' misbehaving origin, and an endpoint for metrics.
+/// A small HTTP/1.1 server: the demos' misbehaving origin, and the face of `downloader serve`.
 ///
 ///     let server = try HTTPServer { request in .text(200, "You asked for \(request.path)\n") }
 ///     print("http://127.0.0.1:\(server.port)/")
 ///     await server.stop()
 ///
-/// Each connection has a thread of its own, so a handler may block and a stalled client disturbs nobody. It speaks
-/// plain HTTP to the machine it runs on, no more: it is not meant to face a network.
+/// Each connection has a thread of its own, so a handler may block and a stalled client disturbs nobody. Everything that a
+/// client sends or holds is bounded: heads, bodies, connections, and the time that a request may take. It speaks plain HTTP;
+/// on a network, put something that speaks TLS in front of it.
 public final class HTTPServer: Sendable {
   /// Answers one request, on the connection's thread.
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPReply
@@ -23,6 +24,8 @@ public final class HTTPServer: Sendable {
     public var connections = 256
     /// How long a client may take to send or to accept the next bytes, in seconds.
     public var idleSeconds = 30
+    /// How long a client may take for one whole request, in seconds; a slower one is answered with 408.
+    public var requestSeconds = 60
 
     /// The defaults.
     public init() {}
@@ -43,17 +46,37 @@ public final class HTTPServer: Sendable {
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
 
-  /// Starts to listen.
+  /// Starts to listen on 127.0.0.1.
   ///
   /// - Parameters:
   ///   - port: The port, or zero for any free one.
   ///   - limits: What the server puts up with.
   ///   - handler: Answers requests, several at once.
   /// - Throws: ``SocketError`` when the port is taken or sockets have run out.
-  public init(
+  public convenience init(
     port: UInt16 = 0, limits: Limits = Limits(), handler: @escaping Handler
   ) throws(SocketError) {
-    listener = try Socket.listen(port: port)
+    try self.init(listener: try Socket.listen(port: port), limits: limits, handler: handler)
+  }
+
+  /// Starts to listen on an address of this machine.
+  ///
+  /// - Parameters:
+  ///   - address: Where; every network that the address belongs to can connect.
+  ///   - limits: What the server puts up with.
+  ///   - handler: Answers requests, several at once.
+  /// - Throws: ``SocketError`` when the port is taken, the address isn't one of this machine, or sockets have run out.
+  public convenience init(
+    on address: ListenAddress, limits: Limits = Limits(), handler: @escaping Handler
+  ) throws(SocketError) {
+    try self.init(
+      listener: try Socket.listen(on: address.address), limits: limits, handler: handler)
+  }
+
+  private init(
+    listener: Socket, limits: Limits, handler: @escaping Handler
+  ) throws(SocketError) {
+    self.listener = listener
     self.port = listener.port
     self.limits = limits
     self.handler = handler
@@ -64,18 +87,33 @@ public final class HTTPServer: Sendable {
   /// How many connections are open now.
   public var connectionCount: Int { state.withLock { $0.connections.count } }
 
+  /// Takes no more connections and requests, and returns when the answers under way are sent, or the time is over.
+  ///
+  /// - Parameter limit: How long to wait for them.
+  public func finish(within limit: Duration) async {
+    state.withLock { state in
+      if state.stopping { return }
+      state.stopping = true
+      listener.shutDown()
+      for connection in state.connections { Socket(descriptor: connection).shutDownReading() }
+    }
+    let end = ContinuousClock.now.advanced(by: limit)
+    while state.withLock({ $0.threads }) > 0, ContinuousClock.now < end {
+      try? await ContinuousClock().wait(for: .milliseconds(10))
+    }
+    await stop()
+  }
+
   /// Closes every connection and returns when the last thread and descriptor are gone.
   ///
   /// May be called twice.
   public func stop() async {
     await withCheckedContinuation { continuation in
       let done = state.withLock { state in
-        if !state.stopping {
-          state.stopping = true
-          listener.shutDown()
-          // Closed by their threads, which take them out of the set first: a number in the set is never someone else's.
-          for connection in state.connections { Socket(descriptor: connection).shutDown() }
-        }
+        if !state.stopping { listener.shutDown() }
+        state.stopping = true
+        // Closed by their threads, which take them out of the set first: a number in the set is never someone else's.
+        for connection in state.connections { Socket(descriptor: connection).shutDown() }
         if state.threads > 0 { state.waiters.append(continuation) }
         return state.threads == 0
       }

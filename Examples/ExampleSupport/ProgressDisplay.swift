@@ -12,7 +12,6 @@ import Reliability
 public final class ProgressDisplay: Sendable {
   private let terminal: Terminal
   private let isQuiet: Bool
-  private let total: Int
   private let state: Lock<State>
 
   private struct Worker {
@@ -29,6 +28,8 @@ public final class ProgressDisplay: Sendable {
     var drawnLines = 0
     var drawnAt: ContinuousClock.Instant?
     var isClosed = false
+    var total: Int
+    var status: (@Sendable () -> String)?
     let start = ContinuousClock.now
   }
 
@@ -42,9 +43,16 @@ public final class ProgressDisplay: Sendable {
   ///   - isQuiet: Whether to show nothing at all.
   public init(terminal: Terminal, total: Int, isQuiet: Bool = false) {
     self.terminal = terminal
-    self.total = total
     self.isQuiet = isQuiet
-    state = Lock(State())
+    state = Lock(State(total: total))
+  }
+
+  /// There are so many things to do in all now.
+  public func expect(_ total: Int) { state.withLock { $0.total = total } }
+
+  /// What else is to be said beside the totals, such as open breakers; asked whenever something is drawn.
+  public func show(_ status: @escaping @Sendable () -> String) {
+    state.withLock { $0.status = status }
   }
 
   /// A worker starts on something.
@@ -111,6 +119,7 @@ public final class ProgressDisplay: Sendable {
     state.withLock { state in
       guard !state.isClosed else { return }
       state.isClosed = true
+      state.status = nil
       if state.drawnLines > 0 { terminal.write(erase(state.drawnLines) + "\u{1b}[?25h") }
     }
   }
@@ -149,9 +158,16 @@ public final class ProgressDisplay: Sendable {
     let seconds = (now - state.start) / .seconds(1)
     let rate = ByteText.short(Int(Double(state.bytes) / max(seconds, 0.001))) + "/s"
     let failed = state.failed > 0 ? ", \(state.failed) failed" : ""
-    let figures = "\(state.done)/\(total)\(failed)  \(ByteText.short(state.bytes))  \(rate)"
+    let done = state.total > 0 ? "\(state.done)/\(state.total)" : "\(state.done) done"
+    var figures = "\(done)\(failed)  \(ByteText.short(state.bytes))  \(rate)"
+    let left = state.total - state.done
+    if left > 0, state.done > 0 {
+      figures += "  ETA \(Self.clock(seconds * Double(left) / Double(state.done)))"
+    }
+    if let more = state.status?(), !more.isEmpty { figures += "  \(more)" }
     var lines = [
-      Self.line(title: figures, done: state.done, of: total, width: width, terminal: terminal)
+      Self.line(
+        title: figures, done: state.done, of: state.total, width: width, terminal: terminal)
     ]
     for (_, worker) in state.workers.sorted(by: { $0.key < $1.key }) {
       let size =
@@ -162,6 +178,14 @@ public final class ProgressDisplay: Sendable {
           width: width, terminal: terminal))
     }
     return lines
+  }
+
+  /// Minutes and seconds, or hours and minutes.
+  static func clock(_ seconds: Double) -> String {
+    let whole = Int(min(max(seconds, 0), 359_999).rounded(.up))
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return whole < 3600
+      ? "\(whole / 60):\(two(whole % 60))" : "\(whole / 3600) h \(two(whole / 60 % 60)) min"
   }
 
   /// A bar and a text, never longer than the line: a wrapped line would break drawing in place.

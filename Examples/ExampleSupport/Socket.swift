@@ -22,17 +22,11 @@ public struct SocketError: Error, Hashable, CustomStringConvertible {
   static func last(_ call: String) -> SocketError { SocketError(call: call, number: errno) }
 }
 
-/// A TCP socket on the loopback interface: the few calls the server needs, each retried when a signal interrupts it.
+/// A TCP socket: the few calls that server and client need, each retried when a signal interrupts it.
 ///
 /// Blocking on purpose: every connection has a thread of its own, outside the cooperative pool.
 struct Socket: Sendable {
   let descriptor: Int32
-
-  #if canImport(Glibc)
-    private static let stream = Int32(SOCK_STREAM.rawValue)
-  #else
-    private static let stream = SOCK_STREAM
-  #endif
 
   #if canImport(Darwin)
     private static let sendFlags: Int32 = 0
@@ -43,25 +37,22 @@ struct Socket: Sendable {
     private static let peerClosed = Int16(0x2000)
   #endif
 
-  /// Listens on 127.0.0.1.
+  /// Listens on an address.
   ///
-  /// - Parameter port: The port, or zero for any free one.
-  static func listen(port: UInt16) throws(SocketError) -> Socket {
-    let socket = Socket(descriptor: socketDescriptor())
-    guard socket.descriptor >= 0 else { throw .last("socket") }
+  /// - Parameters:
+  ///   - address: The address.
+  ///   - backlog: How many connections may wait to be accepted.
+  static func listen(
+    on address: SocketAddress, backlog: Int32 = 512
+  ) throws(SocketError) -> Socket {
+    let socket = try Socket.open(for: address)
     do throws(SocketError) {
       try socket.set(SO_REUSEADDR, to: 1)
-      var address = sockaddr_in()
-      address.sin_family = sa_family_t(AF_INET)
-      address.sin_port = port.bigEndian
-      address.sin_addr = in_addr(s_addr: UInt32(0x7f00_0001).bigEndian)
-      let bound = unsafe withUnsafePointer(to: &address) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          unsafe bind(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
+      let bound = unsafe address.withPointer { pointer, length in
+        unsafe bind(socket.descriptor, pointer, length)
       }
       guard bound == 0 else { throw .last("bind") }
-      guard systemListen(socket.descriptor, 128) == 0 else { throw .last("listen") }
+      guard systemListen(socket.descriptor, backlog) == 0 else { throw .last("listen") }
       return socket
     } catch {
       socket.close()
@@ -69,24 +60,40 @@ struct Socket: Sendable {
     }
   }
 
-  private static func socketDescriptor() -> Int32 {
-    #if canImport(Darwin)
-      socket(AF_INET, stream, 0)
-    #else
-      socket(AF_INET, stream | Int32(SOCK_CLOEXEC.rawValue), 0)
-    #endif
+  /// Listens on 127.0.0.1.
+  ///
+  /// - Parameter port: The port, or zero for any free one.
+  static func listen(port: UInt16) throws(SocketError) -> Socket {
+    guard let address = SocketAddress.literal(host: "127.0.0.1", port: port) else {
+      throw SocketError(call: "getaddrinfo", number: EINVAL)
+    }
+    return try listen(on: address)
   }
 
   /// The port the socket is bound to.
   var port: UInt16 {
-    var address = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(descriptor, $0, &length)
-      }
+    unsafe SocketAddress.filled { unsafe getsockname(descriptor, $0, $1) }?.port ?? 0
+  }
+
+  /// The address of the other side.
+  var peer: SocketAddress? {
+    unsafe SocketAddress.filled { unsafe getpeername(descriptor, $0, $1) }
+  }
+
+  /// Waits until there is something to read, or the other side is gone.
+  ///
+  /// - Returns: Whether that happened in time.
+  func waitToRead(for limit: Duration) -> Bool {
+    let end = ContinuousClock.now.advanced(by: limit)
+    while true {
+      let left = ContinuousClock.now.duration(to: end)
+      guard left > .zero else { return false }
+      var entry = pollfd(descriptor: descriptor, events: Int16(POLLIN))
+      let milliseconds = Int32(min((left / .milliseconds(1)).rounded(.up), 60_000))
+      let result = unsafe poll(&entry, 1, milliseconds)
+      if result > 0 { return true }
+      if result < 0, errno != EINTR { return true }
     }
-    return result == 0 ? UInt16(bigEndian: address.sin_port) : 0
   }
 
   /// The next connection, or `nil` once ``shutDown()`` was called.
@@ -121,13 +128,23 @@ struct Socket: Sendable {
     }
   }
 
-  /// Limits how long one send or receive may block.
-  func setTimeout(seconds: Int) {
+  /// Limits how long one send or receive may block; at least a millisecond.
+  func setTimeout(_ limit: Duration) {
+    let milliseconds = Int(min(max(limit / .milliseconds(1), 1), 1e12))
     var time = timeval()
-    time.tv_sec = seconds
+    time.tv_sec = milliseconds / 1000
+    time.tv_usec = .init(milliseconds % 1000 * 1000)
     let size = socklen_t(MemoryLayout<timeval>.size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)
+  }
+
+  func setTimeout(seconds: Int) { setTimeout(.seconds(seconds)) }
+
+  /// Whether the connection is open and nothing came that nobody asked for.
+  var isSilent: Bool {
+    var entry = pollfd(descriptor: descriptor, events: Int16(POLLIN))
+    return unsafe poll(&entry, 1, 0) == 0
   }
 
   /// Reads what is there, up to the buffer's size.
@@ -171,6 +188,33 @@ struct Socket: Sendable {
       let result = unsafe poll(&entry, 1, Int32(min(milliseconds.rounded(.up), 60_000)))
       if result > 0 || (result < 0 && errno != EINTR) { return false }
     }
+  }
+
+  /// Passes on what either side sends, until one of them ends or both are silent for too long.
+  static func pump(between left: Socket, and right: Socket, idle: Duration) {
+    let limit = Int32(min((idle / .milliseconds(1)).rounded(.up), 86_400_000))
+    unsafe withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { buffer in
+      while true {
+        var entries = [
+          pollfd(descriptor: left.descriptor, events: Int16(POLLIN)),
+          pollfd(descriptor: right.descriptor, events: Int16(POLLIN)),
+        ]
+        let result = unsafe poll(&entries, 2, limit)
+        if result < 0, errno == EINTR { continue }
+        guard result > 0 else { return }
+        for (index, (from, to)) in [(left, right), (right, left)].enumerated()
+        where entries[index].revents != 0 {
+          let count = unsafe from.receive(into: buffer)
+          guard count > 0 else { return }
+          guard unsafe to.send(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
+        }
+      }
+    }
+  }
+
+  /// Wakes whoever waits to read; what is being sent is still sent.
+  func shutDownReading() {
+    _ = shutdown(descriptor, Int32(SHUT_RD))
   }
 
   /// Wakes every thread that is blocked on the socket.

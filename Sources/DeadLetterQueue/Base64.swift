@@ -1,5 +1,5 @@
 /// Base64 with padding (RFC 4648, section 4), for payloads that can't stand in a line as they are.
-enum Base64 {
+package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
@@ -9,7 +9,7 @@ enum Base64 {
     return values
   }()
 
-  static func append(_ bytes: [UInt8], to result: inout [UInt8]) {
+  package static func append(_ bytes: [UInt8], to result: inout [UInt8]) {
     result.reserveCapacity(result.count + (bytes.count + 2) / 3 * 4)
     var index = 0
     while index < bytes.count {
@@ -26,7 +26,7 @@ enum Base64 {
   }
 
   /// The bytes, `nil` when the text is not Base64.
-  static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+  package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
     guard text.count % 4 == 0 else { return nil }
     var result: [UInt8] = []
     result.reserveCapacity(text.count / 4 * 3)

@@ -1,18 +1,18 @@
 /// Walks over one JSON text and builds nothing.
 ///
 /// For records whose checksum was right. Text that is no JSON makes it stop, never trap.
-struct JSONCursor {
-  let text: ArraySlice<UInt8>
-  private(set) var index: Int
+package struct JSONCursor {
+  package let text: ArraySlice<UInt8>
+  package private(set) var index: Int
   /// Whether something was met that is not where it should be.
-  private(set) var isBroken = false
+  package private(set) var isBroken = false
 
-  init(_ text: ArraySlice<UInt8>) {
+  package init(_ text: ArraySlice<UInt8>) {
     self.text = text
     index = text.startIndex
   }
 
-  init(_ text: [UInt8]) { self.init(text[...]) }
+  package init(_ text: [UInt8]) { self.init(text[...]) }
 
   private var byte: UInt8? { index < text.endIndex ? text[index] : nil }
 
@@ -33,14 +33,14 @@ struct JSONCursor {
   }
 
   /// Goes into an object.
-  mutating func enterObject() -> Bool {
+  package mutating func enterObject() -> Bool {
     if take(UInt8(ascii: "{")) { return true }
     isBroken = true
     return false
   }
 
   /// Goes into an array.
-  mutating func enterArray() -> Bool {
+  package mutating func enterArray() -> Bool {
     if take(UInt8(ascii: "[")) { return true }
     isBroken = true
     return false
@@ -49,7 +49,7 @@ struct JSONCursor {
   /// The next member's name without quotes, as it is written; the cursor then stands before its value.
   ///
   /// - Returns: `nil` behind the last member, whose brace is passed.
-  mutating func nextName() -> ArraySlice<UInt8>? {
+  package mutating func nextName() -> ArraySlice<UInt8>? {
     if take(UInt8(ascii: "}")) { return nil }
     _ = take(UInt8(ascii: ","))
     skipSpace()
@@ -58,7 +58,7 @@ struct JSONCursor {
   }
 
   /// Whether another element follows in an array; the bracket behind the last one is passed.
-  mutating func hasNextElement() -> Bool {
+  package mutating func hasNextElement() -> Bool {
     if take(UInt8(ascii: "]")) { return false }
     _ = take(UInt8(ascii: ","))
     skipSpace()
@@ -86,7 +86,7 @@ struct JSONCursor {
 
   /// Passes a value; its bytes as they are written.
   @discardableResult
-  mutating func skipValue() -> ArraySlice<UInt8>? {
+  package mutating func skipValue() -> ArraySlice<UInt8>? {
     skipSpace()
     let start = index
     var depth = 0
@@ -115,13 +115,13 @@ struct JSONCursor {
   }
 
   /// A whole number, `nil` when the value is something else; passes it in any case.
-  mutating func integer() -> Int64? {
+  package mutating func integer() -> Int64? {
     guard let bytes = skipValue() else { return nil }
     return Int64(String(decoding: bytes, as: UTF8.self))
   }
 
   /// A string, `nil` when the value is something else; passes it in any case.
-  mutating func string() -> String? {
+  package mutating func string() -> String? {
     skipSpace()
     guard byte == UInt8(ascii: "\"") else {
       skipValue()
@@ -132,9 +132,9 @@ struct JSONCursor {
 }
 
 /// What is asked of pieces of JSON text.
-enum JSONText {
+package enum JSONText {
   /// The text of a string's bytes between the quotes.
-  static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
+  package static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
     guard bytes.contains(UInt8(ascii: "\\")) else { return String(decoding: bytes, as: UTF8.self) }
     var units: [UInt16] = []
     var result = ""
@@ -174,7 +174,7 @@ enum JSONText {
   }
 
   /// A string's bytes between the quotes, as our writer escapes them.
-  static func escaped(_ text: String) -> [UInt8] {
+  package static func escaped(_ text: String) -> [UInt8] {
     var writer = JSONWriter()
     writer.string(text)
     return Array(writer.finish().dropFirst().dropLast())

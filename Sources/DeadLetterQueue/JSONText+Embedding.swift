@@ -5,7 +5,7 @@ extension JSONText {
   /// Whether bytes can stand in a line as a value, and be read back from there byte for byte.
   ///
   /// They are one JSON value (RFC 8259) of moderate depth in UTF-8, on one line and without blanks around it.
-  static func isEmbeddable(_ bytes: [UInt8]) -> Bool {
+  package static func isEmbeddable(_ bytes: [UInt8]) -> Bool {
     guard let first = bytes.first, first > 0x20 else { return false }
     var checker = JSONChecker(bytes)
     return checker.isOneValue()

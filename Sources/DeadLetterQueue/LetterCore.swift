@@ -27,7 +27,7 @@ package final class LetterCore: Sendable {
   let log: AppendLog?
   let fileSystem: FileSystem
   /// Held for life by the one who may write.
-  private let ownership: Ownership?
+  private let ownership: LogOwnership?
   let clock: NanosecondClock
   let archive = Lock<Task<AppendLog, any Error>?>(nil)
   let state: Lock<State>
@@ -37,7 +37,7 @@ package final class LetterCore: Sendable {
 
   private init(
     _ configuration: DeadLetterConfiguration, log: AppendLog?, fileSystem: FileSystem,
-    ownership: Ownership?, state: State
+    ownership: LogOwnership?, state: State
   ) {
     self.configuration = configuration
     self.log = log
@@ -69,10 +69,10 @@ package final class LetterCore: Sendable {
     fileSystem: FileSystem
   ) async throws {
     requireValid(configuration.validate)
-    var ownership: Ownership?
+    var ownership: LogOwnership?
     if access == .readWrite {
-      ownership = try await Ownership(
-        path, timeout: configuration.ownerTimeout, fileSystem: fileSystem)
+      ownership = try await LogOwnership(
+        path, label: "dead letters", timeout: configuration.ownerTimeout, fileSystem: fileSystem)
     }
     var options = AppendLog.Options()
     options.access = access
@@ -142,31 +142,4 @@ extension DeadLetterConfiguration {
     limits.alert = alert
     return limits
   }
-}
-
-/// The right to write a log, held as long as this lives.
-final class Ownership: Sendable {
-  private let lock: BackoffLock
-  private let hold: LockHold
-
-  /// - Throws: `StoreError` with `inUse` and the owner when somebody else has it.
-  nonisolated(nonsending) init(
-    _ path: String, timeout: Duration, fileSystem: FileSystem
-  ) async throws {
-    let path = try await AppendLog.resolvedPath(path, fileSystem: fileSystem)
-    var configuration = BackoffLock.Configuration()
-    configuration.label = "dead letters"
-    let lock = BackoffLock(
-      path + ".owner", configuration: configuration, fileSystem: fileSystem)
-    do {
-      hold = try await lock.acquire(.exclusive, timeout: timeout)
-    } catch let error as LockTimeoutError {
-      throw StoreError(.inUse, path: path, owner: error.owner)
-    }
-    self.lock = lock
-  }
-
-  func giveUp() { lock.release(hold) }
-
-  deinit { lock.release(hold) }
 }

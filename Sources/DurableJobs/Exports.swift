@@ -1,2 +1,3 @@
+@_exported public import AtomicStore
 @_exported public import ErrorContext
 @_exported public import ReliabilityCore

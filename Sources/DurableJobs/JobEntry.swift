@@ -10,8 +10,14 @@ final class JobEntry {
   var token: UInt64 = 0
   /// Until when the lease runs, on the monotonic clock.
   var leaseEnd: Int64 = 0
-  /// When it became ready, on the monotonic clock.
+  /// When it became ready, on the monotonic clock; kept while it runs, for the case that it comes back.
   var readyAt: Int64 = 0
+  /// Its rank in its line, or among the ended ones; zero when it is to get the last one.
+  ///
+  /// A job that is given back, or whose worker was lost, keeps its rank: it goes where it came from.
+  var order: UInt64 = 0
+  /// When it is due: on the monotonic clock, or on the wall clock when it waits for a date.
+  var due: Int64 = 0
   /// Its place in the line, heap or list it stands in.
   ///
   /// A place that holds another number is a leftover of an earlier time, and passed over.
@@ -25,16 +31,18 @@ final class JobEntry {
   }
 }
 
-/// Ready jobs of one kind and priority, first come, first served.
+/// Ready jobs of one kind and priority, in the order of their ranks.
 ///
-/// Who leaves from the middle leaves a hole; when there are more holes than jobs, the line closes up.
+/// Most come in at the end and leave at the beginning; who comes back has its place there. Who leaves from the middle leaves a hole; when there are more holes than jobs, the line closes up.
 struct ReadyLine {
   struct Stand {
     var entry: JobEntry
     var place: UInt64
+    var order: UInt64
     var isTaken: Bool { entry.place == place }
   }
 
+  // Only those before the head are nil.
   private var stands: [Stand?] = []
   private var head = 0
   private(set) var count = 0
@@ -42,9 +50,31 @@ struct ReadyLine {
   /// How many places it keeps, holes included.
   var footprint: Int { stands.count }
 
-  mutating func append(_ entry: JobEntry) {
-    stands.append(Stand(entry: entry, place: entry.place))
+  /// Lets a job in at its rank.
+  ///
+  /// - Complexity: O(1) at the end, and before the first one when that has left; O(count) in between.
+  mutating func insert(_ entry: JobEntry) {
+    let stand = Stand(entry: entry, place: entry.place, order: entry.order)
     count += 1
+    guard head < stands.count, let last = stands[stands.count - 1], last.order > stand.order else {
+      stands.append(stand)
+      return
+    }
+    if head > 0, let first = stands[head], first.order > stand.order {
+      head -= 1
+      stands[head] = stand
+      return
+    }
+    var (low, high) = (head, stands.count - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if let other = stands[middle], other.order > stand.order {
+        high = middle
+      } else {
+        low = middle + 1
+      }
+    }
+    stands.insert(stand, at: low)
   }
 
   /// The first one.

@@ -18,6 +18,10 @@ extension JobQueue {
       let timeout = TimeoutError(limit: run.limit, elapsed: run.firstElapsed, cause: error)
       await fail(item, run.kind, timeout, elapsed: run.firstElapsed.saturatingAdd(elapsed))
     case .failure(let error):
+      if let postponed = error.underlying(as: JobPostponedError.self) {
+        await release(item, after: postponed.delay)
+        return wake(in: max(.zero, postponed.delay))
+      }
       guard classifier.isCancellation(error) else {
         return await fail(item, run.kind, error, elapsed: elapsed)
       }
@@ -75,8 +79,8 @@ extension JobQueue {
   }
 
   /// Gives a job back as if it had not been claimed.
-  func release(_ item: JobClaim.Item) async {
-    guard await put(item.lease, .released(after: .zero)) else { return refused(item) }
+  func release(_ item: JobClaim.Item, after delay: Duration = .zero) async {
+    guard await put(item.lease, .released(after: delay)) else { return refused(item) }
     shell.withLock { $0.counts.released += 1 }
     tell(JobEvent(.released, id: item.job.id, jobKind: item.job.kind))
   }

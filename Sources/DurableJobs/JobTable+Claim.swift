@@ -45,6 +45,7 @@ extension JobTable {
   private mutating func start(
     _ entry: JobEntry, _ kind: Int, leaseEnd: Int64, now: Time
   ) -> Claimed {
+    history?.append(JobMemento(entry))
     let priority = entry.record.options.priority
     kinds[kind][priority].removeFirst()
     count(pending: priority, by: -1)
@@ -82,7 +83,7 @@ extension JobTable {
         guard let entry = kinds[kind][priority].first() else { continue }
         if let other = best?.entry {
           let otherPriority = other.record.options.priority
-          if priority > otherPriority || priority == otherPriority && entry.place < other.place {
+          if priority > otherPriority || priority == otherPriority && entry.order < other.order {
             best = Choice(entry: entry, index: index, isAged: false)
           }
         } else {

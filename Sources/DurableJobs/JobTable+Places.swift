@@ -29,17 +29,24 @@ extension JobTable {
     count(entry, in: state, by: 1)
   }
 
+  /// Puts a job into its line: at its rank if it has one, else at the end.
   mutating func makeReady(_ entry: JobEntry, now: Time) {
     entry.isDated = false
+    if entry.order == 0 { entry.readyAt = now.monotonic }
     take(entry, to: .pending)
-    entry.readyAt = now.monotonic
+    queueUp(entry)
+  }
+
+  private mutating func queueUp(_ entry: JobEntry) {
+    if entry.order == 0 { entry.order = entry.place }
     let priority = entry.record.options.priority
     pendingCounts[priority.rawValue] += 1
-    kinds[entry.kindIndex][priority].append(entry)
+    kinds[entry.kindIndex][priority].insert(entry)
   }
 
   mutating func wait(_ entry: JobEntry, in state: JobState, until due: Int64) {
     entry.isDated = false
+    entry.due = due
     take(entry, to: state)
     delayed.insert(entry, due: due)
   }
@@ -47,12 +54,33 @@ extension JobTable {
   mutating func end(_ entry: JobEntry, as state: JobState, note: String?, now: Time) {
     releaseKey(entry)
     take(entry, to: state)
+    entry.order = entry.place
     entry.record.endedAt = now.wall
     if note != nil || entry.record.note != nil { entry.record.note = note }
     if state == .completed || state == .cancelled { entry.record.payload = [] }
     live -= 1
-    ended.append(entry)
+    ended.insert(entry)
     trimSurplus()
+  }
+
+  /// Gives a job its place as its record says: when it was read from a file, or a change was taken back.
+  mutating func stand(_ entry: JobEntry) {
+    entry.place = nextPlace
+    nextPlace += 1
+    count(entry, in: entry.record.state, by: 1)
+    switch entry.record.state {
+    case .pending: queueUp(entry)
+    case .scheduled, .retrying:
+      if entry.isDated {
+        dated.insert(entry, due: entry.due)
+      } else {
+        delayed.insert(entry, due: entry.due)
+      }
+    case .running: leases.insert(entry, due: entry.leaseEnd)
+    case .completed, .failed, .dead, .cancelled:
+      if entry.order == 0 { entry.order = entry.place }
+      ended.insert(entry)
+    }
   }
 
   func kindIndexIfKnown(_ name: String) -> Int? { kindIndices[name] }

@@ -60,7 +60,7 @@ struct JobTable {
   }
 
   var rules: Rules
-  private(set) var entries: [UInt64: JobEntry] = [:]
+  var entries: [UInt64: JobEntry] = [:]
   var kinds: [Kind] = []
   var kindIndices: [String: Int] = [:]
   var keys: [KeySlot: UInt64] = [:]
@@ -73,11 +73,13 @@ struct JobTable {
   var live = 0
   private(set) var stateCounts = [Int](repeating: 0, count: JobState.allCases.count)
   var pendingCounts = [Int](repeating: 0, count: JobPriority.allCases.count)
-  private var nextID: UInt64 = 1
+  var nextID: UInt64 = 1
   var nextToken: UInt64 = 1
   var nextPlace: UInt64 = 1
   /// Whether the latest start went to a job that had aged.
   var lastWasAged = false
+  /// What jobs were before each change, oldest first, for who may have to take changes back; `nil` for who never has to.
+  var history: [JobMemento]?
 
   init(_ rules: Rules = Rules()) { self.rules = rules }
 
@@ -142,6 +144,7 @@ extension JobTable {
       id: JobID(rawValue: id), kind: kinds[index].name, payload: job.payload, state: .scheduled,
       enqueuedAt: now.wall, terms: terms)
     let entry = JobEntry(record, kindIndex: index)
+    history?.append(JobMemento(entry, isNew: true))
     entries[id] = entry
     if let slot {
       keys[slot] = id
@@ -161,8 +164,9 @@ extension JobTable {
         makeReady(entry, now: now)
       } else {
         entry.isDated = true
+        entry.due = date.nanosecondsSince1970
         take(entry, to: .scheduled)
-        dated.insert(entry, due: date.nanosecondsSince1970)
+        dated.insert(entry, due: entry.due)
       }
     }
     return JobInsertion(id: JobID(rawValue: id), isDuplicate: false)
@@ -176,6 +180,7 @@ extension JobTable {
     guard let entry = entries[lease.id.rawValue], entry.record.state == .running,
       entry.token == lease.token
     else { return false }
+    history?.append(JobMemento(entry))
     leave(entry)
     if entry.record.crashes != 0 { entry.record.crashes = 0 }
     switch settlement.outcome {
@@ -186,6 +191,7 @@ extension JobTable {
       end(entry, as: isDead ? .dead : .failed, note: nil, now: now)
     case .retry(let delay, let failure):
       entry.note(failure)
+      entry.order = 0
       wait(entry, in: .retrying, until: now.monotonic.adding(delay.nanoseconds))
     case .released(let delay):
       if delay <= .zero {
@@ -204,6 +210,7 @@ extension JobTable {
     guard let entry = entries[id.rawValue] else { return nil }
     let before = entry.record.state
     if before.isEnd { return before }
+    history?.append(JobMemento(entry))
     leave(entry)
     // No result of a body that is still running is accepted from here on.
     entry.token = 0
@@ -216,9 +223,10 @@ extension JobTable {
     guard let entry = entries[id.rawValue],
       entry.record.state == .failed || entry.record.state == .dead, live < rules.capacity
     else { return false }
-    let unique = entry.record.options.unique
-    if let slot = keySlot(of: unique, kindIndex: entry.kindIndex) {
-      if keys[slot] != nil { return false }
+    let slot = keySlot(of: entry.record.options.unique, kindIndex: entry.kindIndex)
+    if let slot, keys[slot] != nil { return false }
+    history?.append(JobMemento(entry))
+    if let slot {
       keys[slot] = id.rawValue
       entry.holdsKey = true
     }
@@ -227,6 +235,7 @@ extension JobTable {
     entry.record.crashes = 0
     entry.record.redrives += 1
     entry.record.endedAt = nil
+    entry.order = 0
     live += 1
     makeReady(entry, now: now)
     return true
@@ -249,6 +258,7 @@ extension JobTable {
   /// Forgets what is beyond the number that is kept, as ``trim(now:)`` does for the old ones too.
   mutating func trimSurplus() {
     while ended.count > rules.endedKept, let oldest = ended.first() {
+      history?.append(JobMemento(oldest))
       leave(oldest)
       entries[oldest.record.id.rawValue] = nil
     }
@@ -260,7 +270,7 @@ struct EndedList {
   private var line = ReadyLine()
   var count: Int { line.count }
   var footprint: Int { line.footprint }
-  mutating func append(_ entry: JobEntry) { line.append(entry) }
+  mutating func insert(_ entry: JobEntry) { line.insert(entry) }
   mutating func first() -> JobEntry? { line.first() }
   mutating func removed() { line.removed() }
 }

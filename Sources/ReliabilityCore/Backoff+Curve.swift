@@ -4,7 +4,8 @@ extension Backoff {
   /// A curve takes any values, so that it can be built from a flag or a file; the ``Backoff`` that it becomes part
   /// of checks them.
   public struct Curve: Hashable, Sendable {
-    private enum Kind: Hashable, Sendable {
+    /// The shapes, for those who write a backoff to a file.
+    package enum Kind: Hashable, Sendable {
       case constant(Duration)
       case linear(base: Duration, step: Duration)
       case exponential(base: Duration, factor: Double)
@@ -12,7 +13,9 @@ extension Backoff {
       case list([Duration])
     }
 
-    private let kind: Kind
+    package let kind: Kind
+
+    package init(kind: Kind) { self.kind = kind }
 
     /// The same delay after every attempt.
     public static func constant(_ delay: Duration) -> Curve { Curve(kind: .constant(delay)) }

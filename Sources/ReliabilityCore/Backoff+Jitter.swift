@@ -10,12 +10,15 @@
 ///
 /// Source of full, equal and decorrelated: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 public struct Jitter: Hashable, Sendable {
-  enum Kind: Hashable, Sendable {
+  /// The ways, for those who write a backoff to a file.
+  package enum Kind: Hashable, Sendable {
     case none, full, equal, decorrelated
     case proportional(Double)
   }
 
-  let kind: Kind
+  package let kind: Kind
+
+  package init(kind: Kind) { self.kind = kind }
 
   /// None: for a test, or a single client that disturbs nobody.
   public static let none = Jitter(kind: .none)

@@ -14,6 +14,8 @@ struct ReferenceTable {
     var key: String?
     var due: Int64 = 0
     var readyAt: Int64 = 0
+    /// Its rank in its line; zero when it gets the last one.
+    var rank = 0
     var order = 0
     var token: UInt64 = 0
     var leaseEnd: Int64 = 0
@@ -33,9 +35,11 @@ struct ReferenceTable {
 
   mutating func ready(_ index: Int, _ now: Int64) {
     jobs[index].state = .pending
-    jobs[index].readyAt = now
     order += 1
     jobs[index].order = order
+    if jobs[index].rank > 0 { return }
+    jobs[index].readyAt = now
+    jobs[index].rank = order
   }
 
   mutating func insert(_ kind: String, _ priority: Int, delay: Int64, key: String?, now: Int64)
@@ -65,7 +69,7 @@ struct ReferenceTable {
     }
     guard
       let best = eligible.min(by: {
-        (-jobs[$0].priority, jobs[$0].order) < (-jobs[$1].priority, jobs[$1].order)
+        (-jobs[$0].priority, jobs[$0].rank) < (-jobs[$1].priority, jobs[$1].rank)
       })
     else { return nil }
     let (current, span) = (jobs, step)
@@ -75,7 +79,7 @@ struct ReferenceTable {
     // Jobs whose time came at once have aged at once; then the kind that is asked for first, and so on.
     let rank = { (index: Int) -> (Int64, Int, Int, Int) in
       let job = current[index]
-      return (agedAt(index), kinds.firstIndex(of: job.kind)!, -job.priority, job.order)
+      return (agedAt(index), kinds.firstIndex(of: job.kind)!, -job.priority, job.rank)
     }
     let aged = eligible.filter { current[$0].priority < 4 && agedAt($0) <= now }
       .min { rank($0) < rank($1) }
@@ -185,6 +189,7 @@ struct ReferenceTable {
           case 0, 1: model.jobs[index].state = .completed
           case 2:
             model.jobs[index].attempts += 1
+            model.jobs[index].rank = 0
             model.jobs[index].state = .retrying
           case 3:
             model.jobs[index].attempts += 1
@@ -257,6 +262,7 @@ struct ReferenceTable {
           let index = model.index(job.id)!
           model.jobs[index].attempts = 0
           model.jobs[index].crashes = 0
+          model.jobs[index].rank = 0
           model.ready(index, now)
         }
       }

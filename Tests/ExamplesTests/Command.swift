@@ -13,7 +13,7 @@ import Testing
 /// A child process whose output goes to files.
 ///
 /// Made with `posix_spawn`, because `Process.waitUntilExit` on Linux may never return.
-final class Command {
+final class Command: Sendable {
   /// The built program: beside the test bundle, where SwiftPM puts it.
   static let path = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
     .deletingLastPathComponent().appendingPathComponent("downloader").path
@@ -68,6 +68,29 @@ final class Command {
   }
 
   func send(_ signal: Int32) { kill(process, signal) }
+
+  /// Its number.
+  var processIdentifier: pid_t { process }
+
+  /// What it has written to its standard output by now.
+  var outputSoFar: String { directory.read("output") ?? "" }
+  /// What it has written to its standard error by now.
+  var errorSoFar: String { directory.read("error") ?? "" }
+
+  /// Whether the process is gone, or waits to be collected.
+  var hasEnded: Bool {
+    var info = unsafe siginfo_t()
+    let flags = WEXITED | WNOHANG | WNOWAIT
+    #if canImport(Glibc)
+      let result = unsafe waitid(P_PID, id_t(process), &info, Int32(flags))
+      guard result == 0 else { return false }
+      return unsafe info.si_signo == SIGCHLD
+    #else
+      let result = unsafe waitid(P_PID, id_t(process), &info, flags)
+      guard result == 0 else { return false }
+      return unsafe info.si_signo == SIGCHLD
+    #endif
+  }
 
   /// Waits for the end, on a thread of its own.
   func wait() async -> Result {

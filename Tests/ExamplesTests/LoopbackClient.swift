@@ -54,6 +54,13 @@ final class LoopbackClient {
   /// Says that nothing more will be sent.
   func finish() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
+  /// Whether the other side has said that nothing more comes, or is gone.
+  var hasEnded: Bool {
+    var byte: UInt8 = 0
+    let count = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)
+  }
+
   enum End { case orderly, reset, silence }
 
   /// Everything up to the end, and which end it was.

@@ -15,6 +15,7 @@ import Testing
     "RateLimiting": ["ReliabilityCore", "ReliabilityMetrics"],
     "ResourcePooling": ["ReliabilityCore", "ReliabilityMetrics"],
     "ResilientCaching": ["ReliabilityCore", "ReliabilityMetrics"],
+    "HealthMonitoring": ["ReliabilityCore", "ReliabilityMetrics"],
     "BackoffLock": ["ReliabilityCore", "ReliabilityIO", "CReliability", "ReliabilityMetrics"],
     "AtomicStore": ["ReliabilityCore", "ReliabilityIO", "BackoffLock", "ReliabilityMetrics"],
     "DeadLetterQueue": [
@@ -29,7 +30,8 @@ import Testing
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
-      "ResilientCaching", "DeadLetterQueue", "ReliabilityFoundation", "DurableJobs",
+      "ResilientCaching", "HealthMonitoring", "DeadLetterQueue", "ReliabilityFoundation",
+      "DurableJobs",
     ],
   ]
 

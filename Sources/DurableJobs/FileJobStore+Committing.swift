@@ -1,0 +1,317 @@
+internal import AtomicStore
+internal import ReliabilityCore
+
+/// What a call did to the table, and what of it is to be written.
+struct JobChange<Answer: Sendable>: Sendable {
+  var answer: Answer
+  var records: [[UInt8]]
+  /// Whether the answer may only be given when what it is made of is safe.
+  var waits = true
+  /// `nil` for the store's own.
+  var durability: Durability?
+  /// The claims that were settled.
+  var settled: [JobLease] = []
+  /// Whether the file is to be compacted to what the table is by then.
+  var wantsSnapshot = false
+
+  init(_ answer: Answer, record: [UInt8]? = nil, waits: Bool = true) {
+    self.answer = answer
+    records = record.map { [$0] } ?? []
+    self.waits = waits
+  }
+}
+
+/// Changes that are written together.
+struct JobCommit {
+  var records: [[UInt8]] = []
+  var durability = Durability.none
+  var waiters: [CommitWaiter] = []
+  /// What jobs were before, to take the changes back when they can't be written.
+  var history: [JobMemento] = []
+  var settled: [JobLease] = []
+  /// Whether the file is to be compacted to what the table is with these changes.
+  var wantsSnapshot = false
+  var snapshot: JobSnapshotPlan?
+}
+
+/// A task that waits for its changes to be written; resumed once.
+@safe struct CommitWaiter: Sendable {
+  enum Turn: Sendable {
+    /// They are.
+    case written
+    /// They are not, and were taken back.
+    case failed(any Error)
+    /// Nobody writes: this one does it for all that wait.
+    case lead
+  }
+
+  private let continuation: UnsafeContinuation<Turn, Never>
+
+  init(_ continuation: UnsafeContinuation<Turn, Never>) { unsafe self.continuation = continuation }
+
+  func resume(_ turn: Turn) { unsafe continuation.resume(returning: turn) }
+}
+
+extension FileJobStore {
+  /// Why nothing can be changed.
+  func requireWritable() throws {
+    try state.withLock { try $0.requireWritable(path) }
+  }
+
+  /// Applies a change, and returns when it is written.
+  ///
+  /// Changes are applied and put into their order in one step, so the file tells them in the order in which they happened. The first
+  /// to come writes for all who wait. What can't be written is taken back, together with everything that came after it and may build on it;
+  /// all of them fail with the same error.
+  ///
+  /// Not to be cancelled: what has happened must not be lost because nobody is interested any more.
+  nonisolated(nonsending) func change<Answer: Sendable>(
+    _ body: @Sendable (inout State, JobTable.Time) throws -> JobChange<Answer>
+  ) async throws -> Answer {
+    if let outage = state.withLock({ $0.outage }) { try await end(outage) }
+    let now = now
+    var result: Result<Answer, any Error>?
+    let turn = unsafe await withUnsafeContinuation { continuation in
+      let waiter = unsafe CommitWaiter(continuation)
+      let turn: CommitWaiter.Turn? = state.withLock { state in
+        do {
+          try state.requireWritable(path)
+          let change = try body(&state, now)
+          result = .success(change.answer)
+          return state.take(change, waiter, durability: options.durability)
+        } catch {
+          result = .failure(error)
+          return .written
+        }
+      }
+      if let turn { waiter.resume(turn) }
+    }
+    switch turn {
+    case .written: break
+    case .failed(let error): throw error
+    case .lead: try await lead()
+    }
+    return try result!.get()
+  }
+
+  /// Writes what waits, and passes the turn on.
+  private nonisolated(nonsending) func lead() async throws {
+    let (records, durability) = state.withLock { $0.begin(now: now, moment: moments()) }
+    let end: AppendLog.Position?
+    do {
+      end = try await write(records, durability)
+    } catch {
+      await fail(error)
+      throw error
+    }
+    let (waiters, next, plan) = state.withLock { $0.finish(end, slack: options.compactionSlack) }
+    if let plan, let end { startCompaction(plan, upTo: end) }
+    next?.resume(.lead)
+    for waiter in waiters { waiter.resume(.written) }
+  }
+
+  /// - Returns: Where the file ends with them; `nil` when there was nothing to write.
+  private nonisolated(nonsending) func write(
+    _ records: [[UInt8]]?, _ durability: Durability
+  ) async throws -> AppendLog.Position? {
+    guard let records else { return nil }
+    let log = log
+    // Written for others too: neither the caller's cancellation nor its deadline may come in between.
+    if Task.isCancelled || Deadline.current != nil {
+      return try await Task.detached {
+        try await log.append(contentsOf: records, durability: durability).end
+      }
+      .value
+    }
+    do {
+      return try await log.append(contentsOf: records, durability: durability).end
+    } catch is CancellationError {
+      // Nothing was written.
+      return try await Task.detached {
+        try await log.append(contentsOf: records, durability: durability).end
+      }
+      .value
+    }
+  }
+
+  /// Takes back what could not be written, and what came after it.
+  private nonisolated(nonsending) func fail(_ error: any Error) async {
+    let outage = (error as? StoreError).flatMap { $0.code == .appendUncertain ? $0 : nil }
+    let waiters = state.withLock { $0.fail(outage) }
+    if let outage { try? await end(outage) }
+    for waiter in waiters { waiter.resume(.failed(error)) }
+  }
+
+  /// Reads what is on the disk, after a failure that left it unknown.
+  ///
+  /// - Throws: That failure, when it can't be read or made safe now either, or somebody else is reading.
+  private nonisolated(nonsending) func end(_ outage: StoreError) async throws {
+    let isMine = state.withLock { state in
+      if state.outage == nil || state.isReading { return false }
+      state.isReading = true
+      return true
+    }
+    guard isMine else {
+      if state.withLock({ $0.outage == nil }) { return }
+      throw outage
+    }
+    do {
+      try await Task.detached { [self] in
+        // Heals the end of the file, and makes what is believed from now on durable.
+        let end = try await log.append(contentsOf: EmptyCollection()).end
+        let running = state.withLock { $0.running }
+        let replay = try await Self.load(
+          log, options, clock: clock, moments: moments, running: running)
+        state.withLock { $0.goOn(with: replay, end: end) }
+      }
+      .value
+    } catch {
+      state.withLock { $0.isReading = false }
+      throw outage
+    }
+  }
+
+  /// Reads a file.
+  static nonisolated(nonsending) func load(
+    _ log: AppendLog, _ options: Options, clock: NanosecondClock,
+    moments: @Sendable () -> PersistedMoment, isReading: Bool = false,
+    running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:]
+  ) async throws -> JobReplay {
+    let moment = moments()
+    let now = JobTable.Time(monotonic: clock.now, wall: moment.wall)
+    var replay = JobReplay(options.limits.rules, now: now, moment: moment)
+    for try await record in log.records() { replay.read(record.payload) }
+    return replay.finished(running: running, isReading: isReading)
+  }
+}
+
+extension FileJobStore.State {
+  func requireWritable(_ path: String) throws(StoreError) {
+    if isClosed { throw StoreError(.closed, path: path) }
+    if let readOnlyReason { throw readOnlyReason }
+    if let outage { throw outage }
+  }
+
+  /// Takes in what is to be written, and who waits for it.
+  ///
+  /// - Returns: What to do at once; `nil` when the waiter is told later.
+  mutating func take<Answer>(
+    _ change: JobChange<Answer>, _ waiter: CommitWaiter, durability: Durability
+  ) -> CommitWaiter.Turn? {
+    // Without a record of its own it may still tell of changes that aren't written yet.
+    if change.records.isEmpty && !change.wantsSnapshot {
+      if !change.waits { return .written }
+      if !hasLeader {
+        // Such as a claim that isn't recorded.
+        table.history = []
+        return .written
+      }
+    }
+    if change.wantsSnapshot { waiting.wantsSnapshot = true }
+    waiting.records += change.records
+    waiting.settled += change.settled
+    if !change.records.isEmpty {
+      waiting.durability = waiting.durability.stronger(change.durability ?? durability)
+    }
+    if hasLeader {
+      waiting.waiters.append(waiter)
+      return nil
+    }
+    hasLeader = true
+    return .lead
+  }
+
+  /// Takes what waits, to write it.
+  ///
+  /// - Returns: The records; `nil` when there is nothing to do with the file.
+  mutating func begin(
+    now: JobTable.Time, moment: PersistedMoment
+  ) -> (records: [[UInt8]]?, durability: Durability) {
+    var commit = waiting
+    waiting = JobCommit()
+    commit.history = table.history ?? []
+    table.history = []
+    if commit.wantsSnapshot { commit.snapshot = plan(now: now, moment: moment) }
+    let (records, durability) = (commit.records, commit.durability)
+    commit.records = []
+    underWay = commit
+    if records.isEmpty && commit.snapshot == nil { return (nil, .none) }
+    return (records, records.isEmpty ? .full : durability)
+  }
+
+  /// What was under way is written.
+  mutating func finish(
+    _ end: AppendLog.Position?, slack: Int
+  ) -> (waiters: [CommitWaiter], next: CommitWaiter?, plan: JobSnapshotPlan?) {
+    let commit = underWay
+    underWay = nil
+    if let end { self.end = end }
+    if compaction == nil, let size = self.end?.offset, size > compactionSize {
+      waiting.wantsSnapshot = true
+    }
+    return (commit?.waiters ?? [], nextLeader(), commit?.snapshot)
+  }
+
+  private mutating func nextLeader() -> CommitWaiter? {
+    if waiting.waiters.isEmpty {
+      hasLeader = false
+      return nil
+    }
+    return waiting.waiters.removeFirst()
+  }
+
+  /// What was under way is not written: takes it back, and all that came after it.
+  mutating func fail(_ outage: StoreError?) -> [CommitWaiter] {
+    let commit = underWay
+    underWay = nil
+    table.undo((commit?.history ?? []) + (table.history ?? []))
+    table.history = []
+    let later = waiting
+    waiting = JobCommit()
+    waiting.wantsSnapshot = later.wantsSnapshot || commit?.wantsSnapshot == true
+    hasLeader = false
+    // It may have been among what was not written; the next claim says it again.
+    tokensReserved = 0
+    if let outage {
+      self.outage = outage
+      uncertain.formUnion(commit?.settled ?? [])
+    }
+    return (commit?.waiters ?? []) + later.waiters
+  }
+
+  /// The jobs that workers of this process have.
+  var running: [UInt64: (token: UInt64, leaseEnd: Int64)] {
+    var running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:]
+    for (id, entry) in table.entries where entry.record.state == .running {
+      running[id] = (entry.token, entry.leaseEnd)
+    }
+    return running
+  }
+
+  /// What was read is what there is.
+  mutating func goOn(with replay: JobReplay, end: AppendLog.Position) {
+    let (nextID, nextToken) = (table.nextID, table.nextToken)
+    table = replay.table
+    table.history = []
+    table.nextID = max(table.nextID, nextID)
+    table.nextToken = max(table.nextToken, nextToken)
+    unknown = replay.unknown
+    unknownMembers = replay.unknownMembers
+    strayChanges = replay.strayChanges
+    // Those that are still to be settled were not stored.
+    uncertain = uncertain.filter { lease in
+      guard let entry = table.entries[lease.id.rawValue] else { return true }
+      return entry.record.state != .running || entry.token != lease.token
+    }
+    self.end = end
+    outage = nil
+    isReading = false
+  }
+}
+
+extension Durability {
+  fileprivate func stronger(_ other: Durability) -> Durability {
+    if self == .full || other == .full { return .full }
+    return self == .ordered || other == .ordered ? .ordered : .none
+  }
+}

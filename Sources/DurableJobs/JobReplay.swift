@@ -1,0 +1,408 @@
+internal import DeadLetterQueue
+internal import ReliabilityCore
+
+/// Reads the records of a job log, one after the other, into a table.
+///
+/// While it reads, a job only has a state; the lines and heaps are built at the end, once for each job that is left.
+///
+/// Unchecked: made by one task, and handed whole to the lock that guards the table from then on.
+struct JobReplay: @unchecked Sendable {
+  private(set) var table: JobTable
+  private(set) var head = JobLineHead()
+  /// Records of a kind that this version does not know.
+  private(set) var unknown: [[UInt8]] = []
+  private(set) var unknownMembers: [UInt64: UnknownMembers] = [:]
+  /// Changes of jobs whose own record is lost.
+  private(set) var strayChanges = 0
+
+  /// What a job's record has that this version does not know, each member with a comma before it.
+  struct UnknownMembers: Sendable {
+    var ofJob: [UInt8] = []
+    var ofOptions: [UInt8] = []
+  }
+
+  /// About how many bytes a file takes that holds each job once.
+  private(set) var approximateSize: Int64 = 0
+
+  private let now: JobTable.Time
+  private let moment: PersistedMoment
+  /// Whether the records that come are of this start of the machine.
+  private var isThisBoot = false
+  private var sequence: UInt64 = 1
+  // Most jobs of a queue have the same kind and options: those of the one before are tried first.
+  private var lastKind: (text: [UInt8], index: Int)?
+  private var lastTerms: (text: [UInt8], terms: JobTerms)?
+
+  /// - Parameters:
+  ///   - rules: What the table goes by.
+  ///   - now: The present on the clocks of the table.
+  ///   - moment: The present as it is written to files.
+  init(_ rules: JobTable.Rules, now: JobTable.Time, moment: PersistedMoment) {
+    table = JobTable(rules)
+    self.now = now
+    self.moment = moment
+  }
+
+  /// Takes a record in.
+  mutating func read(_ record: ArraySlice<UInt8>) {
+    if !apply(record) { unknown.append(Array(record)) }
+  }
+
+  /// - Returns: `false` for a kind of record that this version does not know.
+  private mutating func apply(_ record: ArraySlice<UInt8>) -> Bool {
+    var cursor = JSONCursor(record)
+    guard cursor.enterObject(), let name = cursor.nextName() else { return false }
+    switch String(decoding: name, as: UTF8.self) {
+    case "job": return readJob(&cursor)
+    case "done": return change(&cursor) { $0.end(as: .completed, $1) }
+    case "claim": return readClaim(&cursor)
+    case "retry":
+      return change(&cursor) { entry, change in
+        if let failure = change.failure { entry.note(failure) }
+        entry.settle(as: .retrying)
+        entry.due = change.due
+      }
+    case "release":
+      return change(&cursor) { entry, change in
+        entry.settle(as: change.delay == nil ? .pending : .scheduled)
+        entry.due = change.due
+      }
+    case "failed":
+      return change(&cursor) { entry, change in
+        if let failure = change.failure { entry.note(failure) }
+        entry.end(as: change.isDead ? .dead : .failed, change)
+      }
+    case "cancel": return change(&cursor) { $0.end(as: .cancelled, $1) }
+    case "redrive": return readRedrive(&cursor)
+    case "all": return readAll(&cursor)
+    case "tokens": return readTokens(&cursor)
+    case "open": return readHead(&cursor, isOpening: true)
+    case "snapshot": return readHead(&cursor, isOpening: false)
+    default: return false
+    }
+  }
+
+  private mutating func readAll(_ cursor: inout JSONCursor) -> Bool {
+    guard cursor.enterArray() else { return false }
+    while cursor.hasNextElement() {
+      guard let record = cursor.skipValue() else { return false }
+      read(record)
+    }
+    return true
+  }
+
+  private mutating func readTokens(_ cursor: inout JSONCursor) -> Bool {
+    guard let limit = cursor.identifier() else { return false }
+    head.tokens = max(head.tokens, limit)
+    return true
+  }
+
+  private mutating func readHead(_ cursor: inout JSONCursor, isOpening: Bool) -> Bool {
+    guard let number = cursor.identifier() else { return false }
+    head.number = max(head.number, number)
+    while let name = cursor.nextName() {
+      switch String(decoding: name, as: UTF8.self) {
+      case "boot":
+        let boot = cursor.string() ?? ""
+        isThisBoot = !boot.isEmpty && boot == moment.bootID
+      case "next": head.nextID = max(head.nextID, cursor.identifier() ?? 1)
+      case "tokens": head.tokens = max(head.tokens, cursor.identifier() ?? 1)
+      case "jobs":
+        let jobs = min(10_000_000, Int(clamping: cursor.identifier() ?? 0))
+        if jobs > table.entries.count { table.entries.reserveCapacity(jobs) }
+      default: cursor.skipValue()
+      }
+    }
+    return true
+  }
+
+  // MARK: Jobs
+
+  /// How long ago something was, as ``PersistedMoment`` says.
+  private func age(wall: Int64, up: Int64) -> Int64 {
+    max(0, isThisBoot ? moment.sinceBoot.subtracting(up) : moment.wall.subtracting(wall))
+  }
+
+  /// When something is due on the table's clock that was so far off at a moment.
+  private func due(_ delay: Int64, wall: Int64, up: Int64) -> Int64 {
+    now.monotonic.adding(max(0, delay) - min(max(0, delay), age(wall: wall, up: up)))
+  }
+
+  private mutating func readJob(_ cursor: inout JSONCursor) -> Bool {
+    guard let id = cursor.identifier() else { return false }
+    var kind: Int?
+    var at: Int64 = 0
+    var from: Int64?
+    var up: Int64 = 0
+    var terms = JobTerms.standard
+    var payload: [UInt8] = []
+    var unknown = UnknownMembers()
+    var state: JobLineState?
+    while let name = cursor.nextName() {
+      switch String(decoding: name, as: UTF8.self) {
+      case "kind": kind = cursor.skipValue().map { kindIndex($0) }
+      case "at": at = cursor.integer() ?? 0
+      case "up": up = cursor.integer() ?? 0
+      case "payload": if let value = cursor.skipValue() { payload = Array(value) }
+      case "payload64":
+        payload = cursor.skipValue().flatMap { Base64.decode($0.dropFirst().dropLast()) } ?? []
+      case "options":
+        if let value = cursor.skipValue() { terms = self.terms(value, &unknown.ofOptions) }
+      case "from": from = cursor.integer()
+      case "is": if let value = cursor.skipValue() { state = JobLineState(value) }
+      default: unknown.ofJob.keep(name, cursor.skipValue())
+      }
+    }
+    guard let kind, !cursor.isBroken else { return false }
+    head.nextID = max(head.nextID, id + 1)
+    let record = JobRecord(
+      id: JobID(rawValue: id), kind: table.kinds[kind].name, payload: payload, state: .pending,
+      enqueuedAt: at, terms: terms)
+    let entry = JobEntry(record, kindIndex: kind)
+    entry.holdsKey = terms.options.unique != nil
+    let wall = from ?? at
+    entry.readyAt = now.monotonic.subtracting(age(wall: wall, up: up))
+    if let state {
+      state.apply(to: entry)
+      if let delay = state.delay { entry.due = due(delay, wall: wall, up: up) }
+      if let date = state.date { (entry.due, entry.isDated) = (date, true) }
+    } else {
+      switch terms.options.start {
+      case .now: break
+      case .after(let delay) where delay > .zero:
+        entry.record.state = .scheduled
+        entry.due = due(delay.nanoseconds, wall: wall, up: up)
+      case .after: break
+      case .at(let date) where date.nanosecondsSince1970 > at:
+        entry.record.state = .scheduled
+        (entry.due, entry.isDated) = (date.nanosecondsSince1970, true)
+      case .at: break
+      }
+    }
+    entry.order = sequence
+    sequence += 1
+    table.entries[id] = entry
+    if !unknown.ofJob.isEmpty || !unknown.ofOptions.isEmpty { unknownMembers[id] = unknown }
+    return true
+  }
+
+  private mutating func kindIndex(_ text: ArraySlice<UInt8>) -> Int {
+    if let lastKind, lastKind.text.elementsEqual(text) { return lastKind.index }
+    let index = table.kindIndex(of: JSONText.unescaped(text.dropFirst().dropLast()))
+    lastKind = (Array(text), index)
+    return index
+  }
+
+  private mutating func terms(_ text: ArraySlice<UInt8>, _ unknown: inout [UInt8]) -> JobTerms {
+    if let lastTerms, lastTerms.text.elementsEqual(text) { return lastTerms.terms }
+    let (options, others) = JobOptions.read(text)
+    unknown = others
+    let terms = JobTerms(options)
+    if others.isEmpty { lastTerms = (Array(text), terms) }
+    return terms
+  }
+
+  // MARK: What happened to them
+
+  /// A change of one job.
+  struct Change {
+    var at: Int64 = 0
+    var delay: Int64?
+    var due: Int64 = 0
+    var isDead = false
+    var failure: JobFailure?
+    var note: String?
+  }
+
+  private mutating func change(
+    _ cursor: inout JSONCursor, _ apply: (JobEntry, Change) -> Void
+  ) -> Bool {
+    guard let id = cursor.identifier() else { return false }
+    var change = Change()
+    var up: Int64 = 0
+    while let name = cursor.nextName() {
+      switch String(decoding: name, as: UTF8.self) {
+      case "at": change.at = cursor.integer() ?? 0
+      case "up": up = cursor.integer() ?? 0
+      case "after_ns": change.delay = cursor.integer()
+      case "dead": change.isDead = cursor.isTrue()
+      case "failure": if let value = cursor.skipValue() { change.failure = JobFailure(text: value) }
+      case "note": change.note = cursor.string()
+      default: cursor.skipValue()
+      }
+    }
+    if let delay = change.delay { change.due = due(delay, wall: change.at, up: up) }
+    meet(id)
+    guard let entry = table.entries[id], !entry.record.state.isEnd else {
+      strayChanges += 1
+      return true
+    }
+    apply(entry, change)
+    if entry.record.state.isEnd {
+      entry.order = sequence
+      sequence += 1
+      unknownMembers[id]?.ofJob = []
+    }
+    return true
+  }
+
+  private mutating func readClaim(_ cursor: inout JSONCursor) -> Bool {
+    guard cursor.enterArray() else { return false }
+    var claimed: [JobEntry?] = []
+    while cursor.hasNextElement() {
+      guard let id = cursor.identifier() else { return false }
+      meet(id)
+      claimed.append(table.entries[id])
+    }
+    guard cursor.nextName()?.elementsEqual("token".utf8) == true, var token = cursor.identifier()
+    else { return false }
+    for entry in claimed {
+      if let entry, !entry.record.state.isEnd {
+        entry.becomeReady()
+        entry.record.state = .running
+        entry.record.crashes += 1
+        entry.token = token
+        if entry.record.options.unique?.release == .started { entry.holdsKey = false }
+      } else {
+        strayChanges += 1
+      }
+      token += 1
+    }
+    head.tokens = max(head.tokens, token)
+    return true
+  }
+
+  private mutating func readRedrive(_ cursor: inout JSONCursor) -> Bool {
+    guard let id = cursor.identifier() else { return false }
+    var at: Int64 = 0
+    var up: Int64 = 0
+    while let name = cursor.nextName() {
+      switch String(decoding: name, as: UTF8.self) {
+      case "at": at = cursor.integer() ?? 0
+      case "up": up = cursor.integer() ?? 0
+      default: cursor.skipValue()
+      }
+    }
+    meet(id)
+    guard let entry = table.entries[id],
+      entry.record.state == .failed || entry.record.state == .dead
+    else {
+      strayChanges += 1
+      return true
+    }
+    entry.record.state = .pending
+    entry.record.attempts = 0
+    entry.record.crashes = 0
+    entry.record.redrives += 1
+    entry.record.endedAt = nil
+    entry.holdsKey = entry.record.options.unique != nil
+    entry.readyAt = now.monotonic.subtracting(age(wall: at, up: up))
+    entry.order = sequence
+    sequence += 1
+    return true
+  }
+
+  /// A number that must not be given again, also when the record of the job is lost.
+  private mutating func meet(_ id: UInt64) { head.nextID = max(head.nextID, id + 1) }
+
+  // MARK: The end
+
+  /// Gives every job its place.
+  ///
+  /// - Parameters:
+  ///   - running: The jobs that workers of this process have, by number, with their tokens and the ends of their leases; those
+  ///     of everybody else are dead.
+  ///   - isReading: Whether somebody else may own the store: then what runs is left to run.
+  consuming func finished(
+    running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:], isReading: Bool = false
+  ) -> JobReplay {
+    var result = self
+    result.arrangeAll(running, isReading: isReading)
+    return result
+  }
+
+  private mutating func arrangeAll(
+    _ running: [UInt64: (token: UInt64, leaseEnd: Int64)], isReading: Bool
+  ) {
+    var waiting: [JobEntry] = []
+    var ended: [JobEntry] = []
+    waiting.reserveCapacity(table.entries.count)
+    for entry in table.entries.values {
+      arrange(entry, running[entry.record.id.rawValue], isReading: isReading)
+      if entry.record.state.isEnd {
+        ended.append(entry)
+      } else {
+        table.live += 1
+        if entry.holdsKey,
+          let slot = table.keySlot(of: entry.record.options.unique, kindIndex: entry.kindIndex)
+        {
+          table.keys[slot] = entry.record.id.rawValue
+        }
+        waiting.append(entry)
+      }
+      approximateSize += 220 + Int64(entry.record.payload.count)
+    }
+    waiting.sort { ($0.readyAt, $0.order) < ($1.readyAt, $1.order) }
+    ended.sort { $0.order < $1.order }
+    for entry in waiting + ended {
+      entry.order = 0
+      table.stand(entry)
+      // A running one comes back to where it was.
+      if entry.record.state == .running { entry.order = entry.place }
+    }
+    table.nextID = max(table.nextID, head.nextID)
+    table.nextToken = max(table.nextToken, head.tokens)
+    _ = table.trim(now: now)
+    for id in unknownMembers.keys where table.entries[id] == nil { unknownMembers[id] = nil }
+  }
+
+  private func arrange(
+    _ entry: JobEntry, _ running: (token: UInt64, leaseEnd: Int64)?, isReading: Bool
+  ) {
+    switch entry.record.state {
+    case .running, .pending:
+      if let running {
+        entry.record.state = .running
+        (entry.token, entry.leaseEnd) = running
+      } else if entry.record.state == .running {
+        if isReading {
+          entry.leaseEnd = .max
+        } else {
+          entry.record.state = .pending
+          entry.token = 0
+        }
+      }
+    case .scheduled, .retrying:
+      if entry.isDated ? entry.due <= now.wall : entry.due <= now.monotonic {
+        if entry.isDated { entry.readyAt = now.monotonic }
+        entry.becomeReady()
+        entry.record.state = .pending
+      }
+    case .completed, .failed, .dead, .cancelled: break
+    }
+  }
+}
+
+extension JobEntry {
+  /// The time that a job waited for has come: it counts as ready since then.
+  fileprivate func becomeReady() {
+    guard record.state == .scheduled || record.state == .retrying else { return }
+    // Of a date it is not known when it came by the monotonic clock; such a job begins to age now.
+    if !isDated { readyAt = due }
+    isDated = false
+  }
+
+  fileprivate func settle(as state: JobState) {
+    record.state = state
+    record.crashes = 0
+    isDated = false
+  }
+
+  fileprivate func end(as state: JobState, _ change: JobReplay.Change) {
+    settle(as: state)
+    record.endedAt = change.at
+    record.note = change.note
+    if state == .completed || state == .cancelled { record.payload = [] }
+    holdsKey = false
+  }
+}
