@@ -39,6 +39,11 @@ let modules = [
       "RateLimiting", "DeadLetterQueue",
     ]),
   Module(
+    name: "ProcessSupervision",
+    dependencies: [
+      "ReliabilityCore", "ReliabilityIO", "CReliability", "ErrorContext", "ReliabilityMetrics",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -48,6 +53,7 @@ let modules = [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
       "ResilientCaching", "DeadLetterQueue", "ReliabilityFoundation", "DurableJobs",
+      "ProcessSupervision",
     ]),
 ]
 
@@ -114,6 +120,7 @@ let package = Package(
       testTarget(
         "DurableJobs",
         alsoUsing: ["CircuitBreaker", "RateLimiting", "TimeoutManager", "DeadLetterQueue"]),
+      testTarget("ProcessSupervision", alsoUsing: ["ReliabilityIO", "CReliability"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests",

@@ -4,6 +4,7 @@
 @_exported public import DeadLetterQueue
 @_exported public import DurableJobs
 @_exported public import ErrorContext
+@_exported public import ProcessSupervision
 @_exported public import RateLimiting
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityFoundation
