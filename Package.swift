@@ -40,6 +40,11 @@ let modules = [
       "RateLimiting", "DeadLetterQueue", "AtomicStore",
     ]),
   Module(
+    name: "ProcessSupervision",
+    dependencies: [
+      "ReliabilityCore", "ReliabilityIO", "CReliability", "ErrorContext", "ReliabilityMetrics",
+    ]),
+  Module(
     name: "ReliabilityFoundation",
     dependencies: ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"]),
   Module(name: "ReliabilityTesting", dependencies: ["ReliabilityCore", "ReliabilityIO"]),
@@ -49,7 +54,7 @@ let modules = [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
       "ResilientCaching", "HealthMonitoring", "DeadLetterQueue", "ReliabilityFoundation",
-      "DurableJobs",
+      "DurableJobs", "ProcessSupervision",
     ]),
 ]
 
@@ -121,6 +126,7 @@ let package = Package(
       testTarget(
         "DurableJobs",
         alsoUsing: ["CircuitBreaker", "RateLimiting", "TimeoutManager", "DeadLetterQueue"]),
+      testTarget("ProcessSupervision", alsoUsing: ["ReliabilityIO", "CReliability"]),
       testTarget("ReliabilityFoundation"),
       .testTarget(
         name: "ReliabilityTestingTests",

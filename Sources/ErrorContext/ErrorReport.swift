@@ -79,8 +79,8 @@ public struct ErrorReport: Hashable, Sendable {
   ///   - error: Any error.
   ///   - options: Names, rules, and where time and chance come from.
   ///   - status: The HTTP status of the response the report is sent with.
-  ///   - timeline: Moments to add to those found in the error's contexts.
-  ///   - process: What is known of the child process that failed.
+  ///   - timeline: Moments to add to those found in the error's contexts and in an ``ErrorWithReportDetails``.
+  ///   - process: What is known of the child process that failed; `nil` takes what an ``ErrorWithReportDetails`` knows.
   ///   - download: What is known of the download that failed.
   public init(
     _ error: any Error, options: Options = Options(), status: Int? = nil,
@@ -91,6 +91,7 @@ public struct ErrorReport: Hashable, Sendable {
     let inner = contextual.underlying
     let facts = ReportFacts(inner, options: options)
     let frames = contextual.frames
+    let details = inner as? any ErrorWithReportDetails
     let now = options.now()
     var generator = options.randomness.makeGenerator()
 
@@ -117,9 +118,9 @@ public struct ErrorReport: Hashable, Sendable {
     attempts = contextual.attempts.map { $0.redacted(by: options.redaction) }
     attemptsDropped = contextual.dropped.attempts
     context = frames.map { Frame($0, redaction: options.redaction) }
-    self.timeline = Self.timeline(of: contextual, adding: timeline)
+    self.timeline = Self.timeline(of: contextual, adding: timeline + (details?.timeline ?? []))
       .map { $0.redacted(by: options.redaction) }
-    self.process = process?.redacted(by: options.redaction)
+    self.process = (process ?? details?.processDetails)?.redacted(by: options.redaction)
     self.download = download?.redacted(by: options.redaction)
   }
 

@@ -5,6 +5,7 @@
 @_exported public import DurableJobs
 @_exported public import ErrorContext
 @_exported public import HealthMonitoring
+@_exported public import ProcessSupervision
 @_exported public import RateLimiting
 @_exported public import ReliabilityCore
 @_exported public import ReliabilityFoundation

@@ -25,13 +25,16 @@ import Testing
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
       "RateLimiting", "DeadLetterQueue",
     ],
+    "ProcessSupervision": [
+      "ReliabilityCore", "ReliabilityIO", "CReliability", "ErrorContext", "ReliabilityMetrics",
+    ],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
     "Reliability": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "RetryKit",
       "CircuitBreaker", "RateLimiting", "ResourcePooling", "BackoffLock", "AtomicStore",
       "ResilientCaching", "HealthMonitoring", "DeadLetterQueue", "ReliabilityFoundation",
-      "DurableJobs",
+      "DurableJobs", "ProcessSupervision",
     ],
   ]
 

@@ -5,6 +5,7 @@
 #include "boot.h"
 #include "stripe.h"
 #include "io.h"
+#include "process.h"
 #include "sanitizer.h"
 
 // The few calls and constants that the C library's Swift overlay lacks, or that Swift cannot spell

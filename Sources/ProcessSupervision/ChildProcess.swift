@@ -1,0 +1,443 @@
+internal import CReliability
+internal import ErrorContext
+internal import ReliabilityCore
+internal import ReliabilityIO
+
+/// One running child: applies what its state machine decides.
+///
+/// Unchecked: what is not marked as shared is touched on the loop's thread only, from ``start()`` on.
+final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
+  // Shared.
+  let pid: Int32
+  let lines: LineBuffer
+  let ending = ProcessEnding()
+  let relay: EventRelay?
+  private let loop: ProcessLoop
+  private let clock: NanosecondClock
+  private let figures: SupervisorFigures
+  private let configuration: ProcessConfiguration
+  private let command: String
+  private let arguments: [String]
+  private let launched: LaunchedProcess
+
+  // On the loop's thread.
+  private var id: UInt64 = 0
+  private var machine: SupervisionStateMachine
+  private var tree: ProcessTree
+  private var meter: ProcessMeter
+  private var timeline = ProcessTimeline()
+  private var outputTail: OutputTail
+  private var errorTail: OutputTail
+  private var captured: [UInt8] = []
+  private var output: Int32
+  private var error: Int32
+  private var pidfd: Int32
+  private var isPaused = false
+  private var isAwaited = false
+  private var isAbandoned = false
+  private var exit = ProcessExit.unknown
+  private var usage = ProcessUsage()
+  private var endedAt: Int64?
+  private var alarm: (alarm: ChildAlarm, at: Int64)?
+
+  init(
+    _ launched: LaunchedProcess, _ launcher: ProcessLauncher, loop: ProcessLoop,
+    rules: SupervisionRules, figures: SupervisorFigures, relay: EventRelay?
+  ) {
+    self.launched = launched
+    self.loop = loop
+    self.figures = figures
+    self.relay = relay
+    pid = launched.pid
+    pidfd = launched.pidfd
+    output = launched.output
+    error = launched.error
+    clock = launcher.clock
+    command = launcher.command
+    arguments = launcher.arguments
+    configuration = launcher.configuration
+    machine = SupervisionStateMachine(rules: rules, start: launched.start)
+    tree = ProcessTree(root: launched.pid)
+    meter = ProcessMeter()
+    outputTail = OutputTail(characters: configuration.tailCharacters)
+    errorTail = OutputTail(characters: configuration.tailCharacters)
+    let resumption = Resumption(loop)
+    lines = LineBuffer(
+      limit: configuration.lineBufferBytes, longestLine: configuration.longestLine,
+      resumeReading: { resumption.resume() })
+    resumption.set(self)
+  }
+
+  // MARK: From any thread
+
+  /// Begins to serve the child.
+  func adopt() { loop.post { self.start() } }
+
+  /// Ends the child, unless it is ending already.
+  func stop(_ reason: ProcessStopReason) {
+    loop.post { self.apply { $0.stop(reason, at: $1) } }
+  }
+
+  /// A mark of progress.
+  func progress(_ note: String?) {
+    let at = WallTime.now
+    loop.post {
+      self.timeline.add(.progress, at: at, note)
+      self.apply { machine, now in
+        machine.progress(at: now)
+        return []
+      }
+    }
+  }
+
+  /// The last samples; answered on the loop's thread.
+  func withSamples(_ body: @escaping @Sendable ([ResourceSample]) -> Void) {
+    loop.post { body(self.meter.samples) }
+  }
+
+  // MARK: On the loop's thread
+
+  private func start() {
+    id = loop.add(self)
+    timeline.add(.start, at: launched.startedAt, "pid \(pid)")
+    tell(.started, at: launched.startedAt)
+    loop.watch(output, .output, of: id)
+    loop.watch(error, .error, of: id)
+    loop.watchExit(of: pid, pidfd, id)
+    apply { _, _ in [] }
+  }
+
+  func ready(_ channel: ProcessLoop.Channel) {
+    switch channel {
+    case .output: read(.output)
+    case .error: read(.error)
+    case .exit: lookForExit()
+    }
+  }
+
+  func poll() {
+    if !isPaused {
+      read(.output)
+      read(.error)
+    }
+    lookForExit()
+  }
+
+  fileprivate func alarmFired(_ fired: ChildAlarm) {
+    guard alarm?.alarm === fired else { return }
+    alarm = nil
+    apply { $0.alarm(at: $1) }
+  }
+
+  fileprivate func resumeReading() {
+    guard isPaused else { return }
+    isPaused = false
+    if output >= 0 { loop.watch(output, .output, of: id) }
+    if error >= 0 { loop.watch(error, .error, of: id) }
+    apply { machine, now in
+      machine.readingPaused(false, at: now)
+      return []
+    }
+  }
+
+  private func lookForExit() {
+    guard !isAwaited else { return }
+    var result = creliability_exit()
+    guard unsafe creliability_process_wait(pid, pidfd, 0, &result) != 0 else { return }
+    if isAbandoned { return endAbandoned() }
+    if endedAt == nil { endedAt = clock.now }
+    // Whatever it wrote is in the pipes by now.
+    if isPaused { resumeReading() }
+    read(.output, atMost: 64)
+    read(.error, atMost: 64)
+    apply { machine, _ in machine.exitSeen() }
+  }
+
+  /// Runs the state machine, does what it says, and sets the alarm.
+  private func apply(
+    _ event: (inout SupervisionStateMachine, Int64) -> [SupervisionStateMachine.Action]
+  ) {
+    guard machine.phase != .finished else { return }
+    var actions = event(&machine, clock.now)
+    var next = 0
+    while next < actions.count {
+      actions += perform(actions[next])
+      next += 1
+    }
+    arm()
+  }
+
+  private func perform(
+    _ action: SupervisionStateMachine.Action
+  ) -> [SupervisionStateMachine.Action] {
+    switch action {
+    case .signal(let signal): send(signal)
+    case .stopping(let reason):
+      figures.stopped(reason)
+      let isLimit = ![.cancelled, .bodyEnded, .requested].contains(reason)
+      timeline.add(
+        isLimit ? .limitHit : "stop", at: .now, isLimit ? "\(reason.rawValue) limit" : reason.rawValue)
+      tell(.stopping(reason))
+    case .sample: return sample()
+    case .measureFile: measureFile()
+    case .reap(let endingGroup): return reap(endingGroup)
+    case .lookAtGroup: return machine.groupLooked(exists: groupExists, at: clock.now)
+    case .closePipes:
+      closePipe(&output)
+      closePipe(&error)
+    case .abandon: isAbandoned = true
+    case .alert(let alert):
+      figures.alerted(alert)
+      if alert.isRaised {
+        timeline.add("alert", at: .now, "\(alert.kind.rawValue) \(alert.value.rounded(toPlaces: 2))")
+      }
+      tell(.alert(alert))
+    case .firstOutput:
+      timeline.add(.firstOutput, at: .now)
+      tell(.firstOutput)
+    case .finish: finish()
+    }
+    return []
+  }
+
+  private func arm() {
+    let wanted = machine.nextAlarm
+    guard wanted != .max else {
+      if let alarm { clock.source.cancel(alarm.alarm) }
+      alarm = nil
+      return
+    }
+    // One that goes off too early asks again: cheaper than setting it anew with every byte of output.
+    if let alarm {
+      guard wanted < alarm.at else { return }
+      clock.source.cancel(alarm.alarm)
+    }
+    let new = ChildAlarm(self, loop)
+    alarm = (new, wanted)
+    clock.source.schedule(new, at: .init(sinceOrigin: .nanoseconds(wanted)))
+  }
+
+  // MARK: Output
+
+  private func read(_ source: ProcessLine.Source, atMost times: Int = 4) {
+    for _ in 0..<times {
+      let descriptor = source == .output ? output : error
+      guard descriptor >= 0, !isPaused else { return }
+      let count = unsafe creliability_read(descriptor, loop.buffer.baseAddress!, loop.buffer.count)
+      if count > 0 {
+        unsafe take(UnsafeRawBufferPointer(rebasing: loop.buffer[..<count]), source)
+      } else if count == 0 || creliability_would_block(Int32(-count)) == 0 {
+        if source == .output { closePipe(&output) } else { closePipe(&error) }
+        if output < 0, error < 0 { apply { $0.pipesClosed(at: $1) } }
+        return
+      } else {
+        return
+      }
+    }
+  }
+
+  private func take(_ bytes: UnsafeRawBufferPointer, _ source: ProcessLine.Source) {
+    switch source {
+    case .output:
+      unsafe outputTail.append(bytes)
+      let room = configuration.capturedBytes - captured.count
+      if room > 0 { unsafe captured.append(contentsOf: bytes.prefix(room)) }
+    case .error: unsafe errorTail.append(bytes)
+    }
+    let count = bytes.count
+    let chunk = LineBuffer.Chunk(source: source, bytes: unsafe Array(bytes))
+    let mustPause = lines.append(chunk, mayPause: endedAt == nil)
+    apply { $0.output(count, at: $1) }
+    if mustPause { pauseReading() }
+  }
+
+  private func pauseReading() {
+    guard !isPaused, endedAt == nil else { return }
+    isPaused = true
+    if output >= 0 { loop.unwatch(output) }
+    if error >= 0 { loop.unwatch(error) }
+    apply { machine, now in
+      machine.readingPaused(true, at: now)
+      return []
+    }
+  }
+
+  private func closePipe(_ descriptor: inout Int32) {
+    guard descriptor >= 0 else { return }
+    loop.unwatch(descriptor)
+    creliability_close(descriptor)
+    descriptor = -1
+  }
+
+  // MARK: Signals and the end
+
+  private var groupExists: Bool { creliability_signal_group(pid, 0) == 0 }
+
+  private func send(_ signal: SupervisionStateMachine.Signal) {
+    let number: Int32 = signal == .kill ? 9 : 15
+    // Before the child was awaited its number is surely its own, and its group's.
+    let group: Int32? = isAwaited ? nil : pid
+    if let group {
+      _ = creliability_signal_group(group, number)
+      // One that is stopped could not end.
+      if signal == .terminate { _ = creliability_signal_group(group, continueSignal) }
+    }
+    _ = tree.look(measuringDisk: false)
+    let reached = tree.signal(number, except: group)
+    guard group != nil || reached > 0 else { return }
+    timeline.add(signal == .kill ? .kill : .terminate, at: .now)
+    tell(signal == .kill ? .killed : .terminated)
+    if signal == .kill { figures.killed() }
+  }
+
+  private var continueSignal: Int32 {
+    #if os(Linux)
+      18
+    #else
+      19
+    #endif
+  }
+
+  private func reap(_ endingGroup: Bool) -> [SupervisionStateMachine.Action] {
+    // While the child is not awaited no other group can have its number.
+    if endingGroup { _ = creliability_signal_group(pid, 15) }
+    var result = creliability_exit()
+    var code: Int32?
+    if unsafe creliability_process_wait(pid, pidfd, 1, &result) == 1 {
+      usage = ProcessUsage(result, inheritedPeak: launched.inheritedPeak)
+      exit = result.signal != 0 ? .signal(result.signal) : .code(result.code)
+      if result.signal == 0 { code = result.code }
+    }
+    isAwaited = true
+    tree.rootWasAwaited()
+    if pidfd >= 0 {
+      loop.unwatch(pidfd)
+      creliability_close(pidfd)
+      pidfd = -1
+    }
+    timeline.add(.exit, at: .now, exit.words)
+    return machine.exited(hasLeftovers: groupExists, code: code, at: clock.now)
+  }
+
+  /// A child that was given up has ended after all.
+  private func endAbandoned() {
+    var result = creliability_exit()
+    _ = unsafe creliability_process_wait(pid, pidfd, 1, &result)
+    isAwaited = true
+    if pidfd >= 0 {
+      loop.unwatch(pidfd)
+      creliability_close(pidfd)
+      pidfd = -1
+    }
+    loop.remove(id)
+  }
+
+  private func finish() {
+    if let alarm { clock.source.cancel(alarm.alarm) }
+    alarm = nil
+    if !isAbandoned { loop.remove(id) }
+    lines.close()
+    let report = report
+    figures.ended(report, memory: meter.memory)
+    tell(.ended(report))
+    ending.finish(report)
+  }
+
+  // MARK: Measuring
+
+  private func sample() -> [SupervisionStateMachine.Action] {
+    let before = creliability_boot_nanoseconds()
+    let look = tree.look(measuringDisk: true)
+    let memoryBefore = meter.memory
+    let sample = meter.record(look, at: .now, elapsedSince: before)
+    let cost = creliability_boot_nanoseconds() - before
+    figures.sampled(memoryChange: meter.memory - memoryBefore)
+    timeline.add(.sample, at: sample.at, sample.words)
+    tell(.sampled(sample), at: sample.at)
+    return machine.sampled(
+      memory: meter.memory, cpuPercent: sample.cpuPercent, cost: cost, at: clock.now)
+  }
+
+  /// Looks at the watched file on a disk thread, because its file system may hang.
+  private func measureFile() {
+    guard let path = configuration.watchedFile else { return }
+    let directory = configuration.workingDirectory
+    DiskExecutor.shared.start {
+      let whole = path.hasPrefix("/") ? path : directory.map { "\($0)/\(path)" } ?? path
+      let size = unsafe whole.withCString { unsafe creliability_file_size($0) }
+      self.loop.post {
+        self.apply { $0.fileMeasured(size < 0 ? nil : size, at: $1) }
+      }
+    }
+  }
+
+  private var report: ProcessReport {
+    ProcessReport(
+      command: command, arguments: arguments, processID: pid, exit: exit,
+      stopReason: machine.stopReason, startedAt: launched.startedAt,
+      duration: .nanoseconds((endedAt ?? clock.now) - launched.start), outputTail: outputTail.text,
+      errorTail: errorTail.text, output: captured, outputBytes: outputTail.total,
+      errorBytes: errorTail.total, usage: usage,
+      peakMemoryBytes: max(meter.peak, usage.peakMemoryBytes),
+      memoryLimitBytes: configuration.limits.memory?.bytes, samples: meter.samples,
+      timeline: timeline.entries, timelineDropped: timeline.dropped,
+      watchedFileSize: machine.fileSize, hadLeftovers: machine.hadLeftovers,
+      outputWasCutOff: machine.outputWasCutOff)
+  }
+
+  private func tell(_ kind: ProcessEvent.Kind, at: WallTime? = nil) {
+    guard let relay else { return }
+    relay.send(ProcessEvent(kind: kind, command: command, processID: pid, at: at ?? .now))
+  }
+}
+
+/// Goes off on the scheduler's thread and hands over to the loop's.
+private final class ChildAlarm: Alarm, @unchecked Sendable {
+  private let child: ChildProcess
+  private let loop: ProcessLoop
+
+  init(_ child: ChildProcess, _ loop: ProcessLoop) {
+    (self.child, self.loop) = (child, loop)
+    super.init()
+  }
+
+  override func fire() { loop.post { self.child.alarmFired(self) } }
+}
+
+/// Lets the line buffer, which the child owns, call the child without keeping it.
+private final class Resumption: @unchecked Sendable {
+  private let loop: ProcessLoop
+  // Written once, before the buffer is used.
+  private weak var child: ChildProcess?
+
+  init(_ loop: ProcessLoop) { self.loop = loop }
+
+  func set(_ child: ChildProcess) { self.child = child }
+
+  func resume() {
+    guard let child else { return }
+    loop.post { child.resumeReading() }
+  }
+}
+
+extension ProcessExit {
+  /// For the timeline.
+  var words: String {
+    switch self {
+    case .code(let code): "code \(code)"
+    case .signal(let number): "signal \(number)"
+    case .unknown: "unknown"
+    }
+  }
+}
+
+extension ProcessUsage {
+  init(_ result: creliability_exit, inheritedPeak: Int64) {
+    userTime = .nanoseconds(result.user_nanoseconds)
+    systemTime = .nanoseconds(result.system_nanoseconds)
+    peakMemoryBytes =
+      result.peak_resident_bytes > inheritedPeak ? result.peak_resident_bytes : 0
+    blocksRead = result.blocks_read
+    blocksWritten = result.blocks_written
+  }
+}
