@@ -67,7 +67,8 @@ final class DownloadRun: Sendable {
     var worker = DownloadWorker.Configuration(directory: directory)
     worker.method = BuiltInTransfer(
       limits: BuiltInTransfer.Limits(timeout: options.timeout, stall: options.stall),
-      durability: options.durability, policy: options.policy, alwaysDigests: manifest != nil)
+      durability: options.durability, policy: options.policy, alwaysDigests: manifest != nil
+    ).behind(options.tool)
     worker.rate = options.rate
     // The demo's server fails on purpose, and often.
     if options.isDemo {
@@ -146,5 +147,6 @@ extension RunSummary {
     bytes = counts.bytes
     failures += counts.failures
     skipped = counts.skipped
+    served = counts.served
   }
 }

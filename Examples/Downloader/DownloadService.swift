@@ -39,6 +39,9 @@ final class DownloadService: Sendable {
       SweepStatistics.shared, queueStore, ProcessFigures(every: options.settings.metricsInterval),
     ]
     for source in sources.compactMap({ $0 }) { registry.register(source) }
+    if let tool = worker.configuration.method as? ToolTransfer {
+      for source in tool.sources { registry.register(source) }
+    }
   }
 
   /// Opens the state and begins to listen; nothing is downloaded before ``run(until:)``.
@@ -62,7 +65,8 @@ final class DownloadService: Sendable {
     worker.method = BuiltInTransfer(
       limits: BuiltInTransfer.Limits(
         timeout: settings.downloadTimeout, stall: settings.stall, timeouts: settings.timeouts),
-      durability: settings.durability, policy: settings.policy, alwaysDigests: true)
+      durability: settings.durability, policy: settings.policy, alwaysDigests: true
+    ).behind(settings.tool)
 
     var jobs = JobOptions()
     jobs.maxAttempts = settings.attempts

@@ -28,6 +28,8 @@ final class DownloadTracker: Sendable {
     var bytes = 0
     var failures: [ErrorReport] = []
     var lastError: String?
+    /// Files by what brought them, where there was a choice.
+    var served: [String: Int] = [:]
   }
 
   private struct State {
@@ -101,8 +103,13 @@ final class DownloadTracker: Sendable {
       state.counts.bytes += outcome.bytes
       if work.item.checksum != nil { state.counts.verified += 1 }
       state.counts.add(outcome)
+      if let served = outcome.served { state.counts.served[served, default: 0] += 1 }
     }
-    let attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
+    var attempts = outcome.attempts > 1 ? ", \(outcome.attempts) attempts" : ""
+    if let served = outcome.served {
+      let passed = outcome.passed.isEmpty ? "" : " (\(outcome.passed.joined(separator: "; ")))"
+      attempts += ", \(served)\(passed)"
+    }
     display.end(
       worker: work.worker, "\(work.shown)  \(ByteText.short(outcome.bytes))\(attempts)",
       isGood: true)

@@ -26,6 +26,10 @@ struct TransferOutcome: Sendable {
   var attempts = 0
   var timeouts = 0
   var resumptions = 0
+  /// What brought the file, when there was a choice: a quality of the tool, or the built-in client behind it.
+  var served: String?
+  /// Why better ones did not.
+  var passed: [String] = []
   /// SHA-256 of the file in hexadecimal, when somebody wanted it.
   var digest: String?
 }

@@ -22,6 +22,7 @@ struct Options {
   var durability = Durability.none
   var policy = AddressPolicy.any
   var rate: RateLimit?
+  var tool: ToolSettings?
   var queueCapacity = 1000
   var showsHelp = false
 
@@ -84,6 +85,7 @@ struct Options {
     backoff = isDemo ? .milliseconds(100) : .seconds(1)
     durability = settings.durability
     rate = settings.serverRate
+    tool = settings.tool
     queueCapacity = settings.queueMaxSize
     for text in line.all("checksum") {
       // An address may contain "=" too; the digest can't.

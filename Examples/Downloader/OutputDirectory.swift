@@ -27,6 +27,7 @@ enum OutputDirectory {
     // What downloaders left that were killed. Each proves by a lock that it is alive, so any age will do.
     _ = try? await OrphanSweeper.sweep(
       path, options: OrphanSweeper.Options(minimumAge: .zero))
+    ToolScratch.sweep(path)
   }
 
   /// The path of a directory that only this run uses.

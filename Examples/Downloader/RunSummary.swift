@@ -20,6 +20,8 @@ struct RunSummary: Encodable {
   var durability = Durability.none
   /// Of the succeeded ones, those that the manifest said were there already.
   var skipped = 0
+  /// With a tool: files by what brought them, a quality or the built-in client.
+  var served: [String: Int] = [:]
   var failures: [ErrorReport] = []
   /// In the demo: how often the server misbehaved in each way.
   var faults: [String: Int]?
@@ -32,7 +34,7 @@ struct RunSummary: Encodable {
     case files, succeeded, failed, unfinished, verified, retries, timeouts, resumptions, bytes
     case seconds, filesPerMinute = "files_per_minute"
     case orphanedTemporaryFiles = "orphaned_temp_files"
-    case failures, faults, skipped, durability
+    case failures, faults, skipped, durability, served
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -51,6 +53,7 @@ struct RunSummary: Encodable {
     try container.encode(orphanedTemporaryFiles, forKey: .orphanedTemporaryFiles)
     try container.encode(skipped, forKey: .skipped)
     try container.encode("\(durability)", forKey: .durability)
+    if !served.isEmpty { try container.encode(served, forKey: .served) }
     try container.encode(failures, forKey: .failures)
     try container.encodeIfPresent(faults, forKey: .faults)
   }
@@ -78,6 +81,10 @@ extension RunSummary {
       ("timeouts", "\(timeouts)"),
       ("durability", durabilityText),
     ]
+    if !served.isEmpty {
+      let parts = served.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+      rows.append(("served by", parts.joined(separator: ", ")))
+    }
     if skipped > 0 { rows.append(("there already", "\(skipped)")) }
     // The mission's figures are about many files; for one large one they would say nothing.
     let (wantedRate, wantedOrphans) =

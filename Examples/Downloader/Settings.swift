@@ -33,6 +33,9 @@ struct Settings: Sendable {
   var serverRate: RateLimit?
   var policy = AddressPolicy.any
 
+  /// The external tool, when one is to be used.
+  var tool: ToolSettings?
+
   /// Where each value came from.
   private(set) var entries: [SettingsReader.Entry] = []
 
@@ -49,7 +52,7 @@ struct Settings: Sendable {
       "what a power cut may take: full, ordered, or none (default: what is new may be lost)"),
     .value("rate", "N", "requests a second to one server, 1 to 100000 (default: no limit)"),
     .value("env-file", "FILE", "read settings from a file of NAME=value lines"),
-  ]
+  ] + ToolSettings.options
 
   /// - Throws: `UsageError` that names the setting and says what is allowed.
   init(_ reader: inout SettingsReader, mode: Mode) throws(UsageError) {
@@ -84,6 +87,7 @@ struct Settings: Sendable {
     durability = try reader.word("durability", default: DurabilityWord.none).level
     let rate = try reader.integer("rate", nil, in: 0...100_000, default: 0)
     serverRate = rate > 0 ? RateLimit(rate, per: .seconds(1)) : nil
+    tool = try ToolSettings.read(&reader, isEnabled: isEnhanced)
     entries = reader.entries
   }
 
