@@ -44,8 +44,11 @@ final class DownloadRun: Sendable {
       let downloads = try await makeQueue(manifest, tracker)
       do { try await run(downloads) } catch is CancellationError {}
       tracker.forgetAll()
-      try await manifest?.flush()
-      try await state?.close(downloads)
+      // Not cancelled with this task: what is in memory has to reach the disk.
+      try await Task { [state] in
+        try await manifest?.flush()
+        try await state?.close(downloads)
+      }.value
     } catch {
       summary.failures.append(ErrorReport(error))
     }

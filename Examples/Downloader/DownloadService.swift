@@ -144,8 +144,11 @@ final class DownloadService: Sendable {
     checks.cancel()
     tunnel?.stop()
     downloads.worker.tracker.forgetAll()
-    try await manifest.flush()
-    try await state.close(downloads)
+    // Not cancelled with this task: what is in memory has to reach the disk.
+    try await Task { [manifest, state, downloads] in
+      try await manifest.flush()
+      try await state.close(downloads)
+    }.value
   }
 
   /// Takes no more requests; those that are being answered are finished.

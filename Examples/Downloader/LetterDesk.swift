@@ -80,6 +80,10 @@ struct LetterSummary: Codable, Hashable, Sendable {
   var url: String?
   var fingerprint: String
 
+  private enum CodingKeys: String, CodingKey {
+    case id, kind, category, reason, arrivedAt = "arrived_at", attempts, redriveCount = "redrive_count", url, fingerprint
+  }
+
   init(_ letter: DeadLetter) {
     id = "\(letter.id)"
     kind = letter.kind
@@ -101,6 +105,10 @@ struct LetterDetail: Codable, Sendable {
   var lastFailure: String
   var payload: String
   var report: ErrorReport
+
+  private enum CodingKeys: String, CodingKey {
+    case letter, source, firstFailure = "first_failure", lastFailure = "last_failure", payload, report
+  }
 }
 
 /// What a redrive came to.
@@ -110,6 +118,10 @@ struct LetterRedrive: Codable, Hashable, Sendable {
   var failed: Int
   var undecodable: Int
   var isDryRun: Bool
+
+  private enum CodingKeys: String, CodingKey {
+    case selected, requeued, failed, undecodable, isDryRun = "dry_run"
+  }
 }
 
 /// Looks after the dead letters of a queue.

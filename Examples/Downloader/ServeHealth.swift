@@ -42,7 +42,7 @@ final class ServeHealth: Sendable {
         if bytes < 256e6 { return .warn("less than 256 MB are free") }
         return .pass(observing: bytes, unit: "bytes")
       },
-      HealthCheck("dead_letters", scope: .optional, interval: interval) {
+      HealthCheck("undecided", scope: .optional, interval: interval) {
         let count = downloads.letters.count
         if count > 10 { return .warn("\(count) downloads wait for a decision") }
         return .pass(observing: Double(count), unit: "letters")

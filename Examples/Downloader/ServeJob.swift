@@ -8,6 +8,10 @@ struct ServeJob: Codable, Sendable {
     var category: String
     var error: String
     var endedAt: String
+
+    private enum CodingKeys: String, CodingKey {
+      case attempt, category, error, endedAt = "ended_at"
+    }
   }
 
   var id: String
@@ -23,6 +27,10 @@ struct ServeJob: Codable, Sendable {
   var endedAt: String?
   var note: String?
   var failures: [Failure]
+
+  private enum CodingKeys: String, CodingKey {
+    case id, taskId = "task_id", url, state, priority, attempts, maxAttempts = "max_attempts", progress, enqueuedAt = "enqueued_at", endedAt = "ended_at", note, failures
+  }
 
   init(_ job: JobSnapshot, url: String?) {
     id = "\(job.id)"
@@ -71,6 +79,10 @@ struct ServeStatus: Codable, Sendable {
   var deadLetters: Int
   var active: Int
   var queued: Int
+
+  private enum CodingKeys: String, CodingKey {
+    case breakers, stuckJobs = "stuck_jobs", deadLetters = "dead_letters", active, queued
+  }
 }
 
 extension DownloadService {

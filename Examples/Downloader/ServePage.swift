@@ -35,6 +35,7 @@ enum ServePage {
     dl { display: grid; grid-template-columns: 1fr auto; margin: 0; row-gap: .15rem; }
     dt { color: var(--soft); } dd { margin: 0; font-variant-numeric: tabular-nums; text-align: right; }
     .wide { grid-column: 1 / -1; }
+    @media (min-width: 40rem) { .wide dl { grid-template-columns: repeat(2, 1fr auto); column-gap: 2rem; } }
     .bar { display: flex; height: .7rem; border-radius: .35rem; overflow: hidden; background: var(--line); }
     .bar i { display: block; height: 100%; }
     form { margin-top: 1rem; } form[hidden] { display: none; }
@@ -49,7 +50,7 @@ enum ServePage {
     <section><h2>Queue</h2><dl id="queue"></dl></section>
     <section><h2>Worker</h2><dl id="worker"></dl></section>
     <section><h2>Jobs</h2><dl id="jobs"></dl></section>
-    <section><h2>System</h2><dl id="system"></dl></section>
+    <section class="wide"><h2>System</h2><dl id="system"></dl></section>
     <section class="wide"><h2>Last hour</h2><dl id="performance"></dl></section>
     </main>
     <script>

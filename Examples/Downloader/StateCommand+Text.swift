@@ -100,8 +100,6 @@ struct ServeClient {
       let report = try? JSONDecoder().decode(ErrorReport.self, from: Data(body))
       throw ServeProblem(status, report?.errorMessage ?? "serve answered \(status)")
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try decoder.decode(type, from: Data(body))
+    return try JSONDecoder().decode(type, from: Data(body))
   }
 }
