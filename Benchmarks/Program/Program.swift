@@ -27,6 +27,7 @@ struct Program {
     LockBenchmarks.all,
     DeadLetterBenchmarks.all,
     JobBenchmarks.all,
+    ProcessBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
 

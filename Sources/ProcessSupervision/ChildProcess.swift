@@ -95,6 +95,15 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     loop.post { body(self.meter.samples) }
   }
 
+  /// Looks at the tree without writing it down; answered on the loop's thread.
+  func withLook(_ body: @escaping @Sendable (_ processes: Int, _ cost: Duration) -> Void) {
+    loop.post {
+      let before = creliability_boot_nanoseconds()
+      let look = self.tree.look(measuringDisk: true)
+      body(look.processes, .nanoseconds(creliability_boot_nanoseconds() - before))
+    }
+  }
+
   // MARK: On the loop's thread
 
   private func start() {
@@ -176,12 +185,13 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
       figures.stopped(reason)
       let isLimit = ![.cancelled, .bodyEnded, .requested].contains(reason)
       timeline.add(
-        isLimit ? .limitHit : "stop", at: .now, isLimit ? "\(reason.rawValue) limit" : reason.rawValue)
+        isLimit ? .limitHit : "stop", at: .now,
+        isLimit ? "\(reason.rawValue) limit" : reason.rawValue)
       tell(.stopping(reason))
     case .sample: return sample()
     case .measureFile: measureFile()
     case .reap(let endingGroup): return reap(endingGroup)
-    case .lookAtGroup: return machine.groupLooked(exists: groupExists, at: clock.now)
+    case .lookAtGroup: return machine.groupLooked(exists: tree.isGroupAlive(), at: clock.now)
     case .closePipes:
       closePipe(&output)
       closePipe(&error)
@@ -189,7 +199,8 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     case .alert(let alert):
       figures.alerted(alert)
       if alert.isRaised {
-        timeline.add("alert", at: .now, "\(alert.kind.rawValue) \(alert.value.rounded(toPlaces: 2))")
+        timeline.add(
+          "alert", at: .now, "\(alert.kind.rawValue) \(alert.value.rounded(toPlaces: 2))")
       }
       tell(.alert(alert))
     case .firstOutput:
@@ -271,18 +282,17 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
 
   // MARK: Signals and the end
 
-  private var groupExists: Bool { creliability_signal_group(pid, 0) == 0 }
-
   private func send(_ signal: SupervisionStateMachine.Signal) {
     let number: Int32 = signal == .kill ? 9 : 15
     // Before the child was awaited its number is surely its own, and its group's.
     let group: Int32? = isAwaited ? nil : pid
+    // Looked for first: when a parent has ended nothing ties its children to it any longer.
+    _ = tree.look(measuringDisk: false)
     if let group {
       _ = creliability_signal_group(group, number)
       // One that is stopped could not end.
       if signal == .terminate { _ = creliability_signal_group(group, continueSignal) }
     }
-    _ = tree.look(measuringDisk: false)
     let reached = tree.signal(number, except: group)
     guard group != nil || reached > 0 else { return }
     timeline.add(signal == .kill ? .kill : .terminate, at: .now)
@@ -316,7 +326,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
       pidfd = -1
     }
     timeline.add(.exit, at: .now, exit.words)
-    return machine.exited(hasLeftovers: groupExists, code: code, at: clock.now)
+    return machine.exited(hasLeftovers: tree.isGroupAlive(), code: code, at: clock.now)
   }
 
   /// A child that was given up has ended after all.

@@ -1,1 +1,3 @@
+@_exported public import ErrorContext
 @_exported public import ReliabilityCore
+@_exported public import ReliabilityIO

@@ -31,6 +31,9 @@ final class LineBuffer: Sendable {
     var nextWaiter: UInt64 = 0
   }
 
+  /// More than two pipes hold.
+  private static let lastOutput = 4 << 20
+
   private let state = Lock(State())
   private let limit: Int
   let cutter: Lock<LineCutter>
@@ -58,6 +61,8 @@ final class LineBuffer: Sendable {
         if mayPause && state.readers > 0 {
           state.isPaused = true
         } else {
+          // What is left in the pipes of a process that has ended is not lost for being much at once.
+          let limit = state.readers > 0 ? limit + Self.lastOutput : limit
           while state.weight > limit, state.chunks.count - state.head > 1 {
             let chunk = state.removeFirst()
             state.droppedBytes += Int64(chunk.bytes.count)

@@ -13,7 +13,7 @@ public import ReliabilityIO
 ///
 /// An `ErrorReport` made of it, wherever that happens, carries the exit code, the ends of both outputs, the resources at the failure,
 /// the duration and the timeline.
-public struct ProcessError: ErrorWithCauses, ErrorWithReportDetails {
+public struct ProcessError: ClassifiedError, ErrorWithCauses, ErrorWithReportDetails {
   /// How the failure showed.
   ///
   /// The set is open.
@@ -102,7 +102,9 @@ public struct ProcessError: ErrorWithCauses, ErrorWithReportDetails {
     }
   }
 
-  private var name: String { report.command.split(separator: "/").last.map(String.init) ?? "The program" }
+  private var name: String {
+    report.command.split(separator: "/").last.map(String.init) ?? "The program"
+  }
 
   private var launchReason: String {
     launchFailure.map { $0.number.message } ?? "no time is left"
@@ -115,7 +117,8 @@ extension ProcessError: CustomStringConvertible {
     var text = "\(name): "
     switch code {
     case .launchFailed: text += launchFailure.map { "could not be started: \($0)" } ?? launchReason
-    case .timedOut: text += "\(report.stopReason?.rawValue ?? "total") limit passed after \(seconds)"
+    case .timedOut:
+      text += "\(report.stopReason?.rawValue ?? "total") limit passed after \(seconds)"
     case .memoryLimit: text += "memory limit reached after \(seconds)"
     case .outputLimit: text += "output limit reached after \(seconds)"
     case .emptyFile: text += "exited with 0 but the watched file is missing or empty"

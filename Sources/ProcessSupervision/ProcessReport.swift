@@ -118,7 +118,7 @@ public struct ProcessReport: Hashable, Sendable {
   public internal(set) var timelineDropped: Int
   /// The size of the watched file when it was last looked at, `nil` when it is missing or none is watched.
   public internal(set) var watchedFileSize: Int64?
-  /// Whether processes of the child's group outlived it.
+  /// Whether processes of the child's group outlived it and, where they are ended, their first SIGTERM.
   public internal(set) var hadLeftovers: Bool
   /// Whether a process outside the group still held a pipe when it was closed, so that the end of the output may be missing.
   public internal(set) var outputWasCutOff: Bool

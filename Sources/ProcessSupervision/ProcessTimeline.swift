@@ -14,7 +14,8 @@ struct ProcessTimeline {
   private var last: [ErrorReport.TimelineEntry] = []
   private(set) var dropped = 0
 
-  mutating func add(_ event: ErrorReport.TimelineEntry.Event, at: WallTime, _ detail: String? = nil) {
+  mutating func add(_ event: ErrorReport.TimelineEntry.Event, at: WallTime, _ detail: String? = nil)
+  {
     let entry = ErrorReport.TimelineEntry(event, at: at, detail: detail)
     guard event == .sample || event == .progress else {
       if plain.count < Self.plainLimit { plain.append(entry) } else { dropped += 1 }

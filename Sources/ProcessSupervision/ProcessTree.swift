@@ -40,6 +40,18 @@ struct ProcessTree {
   /// Whether there are processes that a signal to the child's group does not reach.
   var hasOutsiders: Bool { members.contains { $0.value.group != root } }
 
+  /// Whether a process of the child's group is alive.
+  ///
+  /// A group exists as long as a zombie of it does, which some other process may be slow to await.
+  mutating func isGroupAlive() -> Bool {
+    guard creliability_signal_group(root, 0) == 0 else { return false }
+    readTable()
+    findMembers()
+    return table.contains {
+      members[$0.pid] != nil && $0.group == root && !$0.is_zombie.asBool
+    }
+  }
+
   /// Looks at the process table.
   ///
   /// - Complexity: O(number of processes of the machine), some 3 µs each.

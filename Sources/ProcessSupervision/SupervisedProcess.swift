@@ -51,4 +51,13 @@ public struct SupervisedProcess: Sendable {
       child.withSamples { continuation.resume(returning: $0) }
     }
   }
+
+  /// Looks at the tree once more, for measurements of the supervision itself.
+  ///
+  /// - Returns: How many processes there are, and how long looking took.
+  package nonisolated(nonsending) func measure() async -> (processes: Int, cost: Duration) {
+    await withCheckedContinuation { continuation in
+      child.withLook { continuation.resume(returning: ($0, $1)) }
+    }
+  }
 }

@@ -117,9 +117,11 @@ struct SupervisionStateMachine {
   mutating func fileMeasured(_ size: Int64?, at now: Int64) -> [Action] {
     if let size, size > fileSize ?? 0 { active(at: now) }
     fileSize = size
+    let wasAwaited = fileWaitUntil != nil
     fileWaitUntil = nil
     if case .checkingFile = phase { return finish() }
-    return alarm(at: now)
+    guard wasAwaited, phase == .running, now >= stallAt else { return [] }
+    return stop(.stalled, at: now)
   }
 
   /// Reading was stopped because nobody takes what was read, or goes on.
@@ -279,7 +281,8 @@ struct SupervisionStateMachine {
   mutating func pipesClosed(at now: Int64) -> [Action] {
     arePipesOpen = false
     guard case .draining = phase else { return [] }
-    guard rules.needsFile, stopReason == nil, let exitCode, rules.acceptedExitCodes.contains(exitCode)
+    guard rules.needsFile, stopReason == nil, let exitCode,
+      rules.acceptedExitCodes.contains(exitCode)
     else { return finish() }
     phase = .checkingFile(until: now.plus(SupervisionRules.fileWait))
     fileSize = nil

@@ -1,0 +1,4 @@
+import Testing
+
+/// What runs real processes, one test after another: several count this process's children and descriptors.
+@Suite(.serialized, .timeLimit(.minutes(15))) enum RealTimeProcessTests {}
