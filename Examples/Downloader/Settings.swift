@@ -40,19 +40,20 @@ struct Settings: Sendable {
   private(set) var entries: [SettingsReader.Entry] = []
 
   /// The options of the command line that belong to settings.
-  static let options: [CommandLineGrammar.Option] = [
-    .value("workers", "N", "how many files at once, 1 to 64 (default 4; serve: 3)"),
-    .value(
-      "attempts", "N",
-      "how often to try each file in all, 1 to 100 (default 3; the demo and serve: 4)"),
-    .value("timeout", "S", "seconds an attempt may take (default 3600; the demo: 5)"),
-    .value("stall", "S", "seconds an attempt may go without a byte (default 30; the demo: 1)"),
-    .value(
-      "durability", "LEVEL",
-      "what a power cut may take: full, ordered, or none (default: what is new may be lost)"),
-    .value("rate", "N", "requests a second to one server, 1 to 100000 (default: no limit)"),
-    .value("env-file", "FILE", "read settings from a file of NAME=value lines"),
-  ] + ToolSettings.options
+  static let options: [CommandLineGrammar.Option] =
+    [
+      .value("workers", "N", "how many files at once, 1 to 64 (default 4; serve: 3)"),
+      .value(
+        "attempts", "N",
+        "how often to try each file in all, 1 to 100 (default 3; the demo and serve: 4)"),
+      .value("timeout", "S", "seconds an attempt may take (default 3600; the demo: 5)"),
+      .value("stall", "S", "seconds an attempt may go without a byte (default 30; the demo: 1)"),
+      .value(
+        "durability", "LEVEL",
+        "what a power cut may take: full, ordered, or none (default: what is new may be lost)"),
+      .value("rate", "N", "requests a second to one server, 1 to 100000 (default: no limit)"),
+      .value("env-file", "FILE", "read settings from a file of NAME=value lines"),
+    ] + ToolSettings.options
 
   /// - Throws: `UsageError` that names the setting and says what is allowed.
   init(_ reader: inout SettingsReader, mode: Mode) throws(UsageError) {

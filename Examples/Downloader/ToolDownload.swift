@@ -141,6 +141,7 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
     configuration.limits.memory = memory.map { .sampled(bytes: Int64($0)) }
     configuration.watchedFile = scratch.path
     configuration.failsOnEmptyFile = true
+    configuration.grace = method.grace
     let command = method.settings.command
     let arguments = command.arguments(
       ToolCommand.Values(
@@ -158,7 +159,7 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
         let size = scratch.size
         progress(size, part > 0 ? max(size, Int(Double(size) * 100 / part)) : nil)
       }
-      try await process.waitUntilExit()
+      _ = try await process.waitUntilExit()
     }
   }
 

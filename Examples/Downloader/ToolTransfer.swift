@@ -8,6 +8,8 @@ struct ToolTransfer: FileTransferMethod {
   let supervisor: ProcessSupervisor
   /// `nil` when the tool isn't told a quality.
   let ladder: FallbackLadder<MediaQuality>?
+  /// How long the tool has to end when it is told to.
+  var grace = Duration.seconds(10)
 
   init(_ settings: ToolSettings, builtIn: BuiltInTransfer) {
     self.settings = settings
