@@ -91,7 +91,8 @@ final class DownloadRun: Sendable {
         defaults: jobs, configuration: queue)
     }
     return DownloadQueue(
-      store: try await state.openStore(storeOptions, durability: options.durability), letters: try await state.openLetters(),
+      store: try await state.openStore(storeOptions, durability: options.durability),
+      letters: try await state.openLetters(),
       worker: parts, defaults: jobs, configuration: queue)
   }
 

@@ -19,7 +19,8 @@ struct HTTPClient {
   func withExchange<Result>(
     _ url: URL, headers: [String: String] = [:], _ body: (Exchange) async throws -> Result
   ) async throws -> Result {
-    let fields = Self.fields + headers.sorted { $0.key < $1.key }.map { HTTPField($0.key, $0.value) }
+    let fields =
+      Self.fields + headers.sorted { $0.key < $1.key }.map { HTTPField($0.key, $0.value) }
     let exchange = Exchange()
     let transfer = Transfer()
     start(url, fields, exchange, transfer)

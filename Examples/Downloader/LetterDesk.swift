@@ -81,7 +81,8 @@ struct LetterSummary: Codable, Hashable, Sendable {
   var fingerprint: String
 
   private enum CodingKeys: String, CodingKey {
-    case id, kind, category, reason, arrivedAt = "arrived_at", attempts, redriveCount = "redrive_count", url, fingerprint
+    case id, kind, category, reason, arrivedAt = "arrived_at", attempts, redriveCount =
+      "redrive_count", url, fingerprint
   }
 
   init(_ letter: DeadLetter) {
@@ -107,7 +108,8 @@ struct LetterDetail: Codable, Sendable {
   var report: ErrorReport
 
   private enum CodingKeys: String, CodingKey {
-    case letter, source, firstFailure = "first_failure", lastFailure = "last_failure", payload, report
+    case letter, source, firstFailure = "first_failure", lastFailure = "last_failure", payload,
+      report
   }
 }
 

@@ -15,7 +15,8 @@ enum OutputDirectory {
       try files.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
       let isFile = files.fileExists(atPath: path)
-      throw OutputError(path: path, isFile ? "it is not a directory" : "it can't be made", option: option)
+      throw OutputError(
+        path: path, isFile ? "it is not a directory" : "it can't be made", option: option)
     }
     do {
       // Asked of the directory itself: modes say little to root, and nothing about a disk that is read-only.

@@ -53,7 +53,8 @@ final class ServeGate: Sendable {
     if isLoopback, !Self.isLocal(host) {
       throw ServeProblem(421, "this server does not serve \(host.quotedForDisplay)")
     }
-    if let origin = request.header("Origin"), origin != "http://\(host)", origin != "https://\(host)"
+    if let origin = request.header("Origin"), origin != "http://\(host)",
+      origin != "https://\(host)"
     {
       throw ServeProblem(403, "requests of other sites' pages are refused")
     }

@@ -29,7 +29,8 @@ struct ServeJob: Codable, Sendable {
   var failures: [Failure]
 
   private enum CodingKeys: String, CodingKey {
-    case id, taskId = "task_id", url, state, priority, attempts, maxAttempts = "max_attempts", progress, enqueuedAt = "enqueued_at", endedAt = "ended_at", note, failures
+    case id, taskId = "task_id", url, state, priority, attempts, maxAttempts = "max_attempts",
+      progress, enqueuedAt = "enqueued_at", endedAt = "ended_at", note, failures
   }
 
   init(_ job: JobSnapshot, url: String?) {

@@ -126,7 +126,8 @@ struct ServeRoutes: Sendable {
     if let word = submission.priority {
       guard let known = JobPriority.allCases.first(where: { "\($0)" == word }) else {
         throw ServeProblem(
-          400, "priority must be lowest, low, normal, high or critical, not "
+          400,
+          "priority must be lowest, low, normal, high or critical, not "
             + word.quotedForDisplay)
       }
       priority = known
@@ -208,7 +209,8 @@ struct ServeRoutes: Sendable {
       let text = request.parameter("time_window") ?? "3600"
       guard let seconds = Int(text), (1...86_400).contains(seconds) else {
         throw ServeProblem(
-          400, "time_window must be a whole number of seconds from 1 to 86400, not "
+          400,
+          "time_window must be a whole number of seconds from 1 to 86400, not "
             + text.quotedForDisplay)
       }
       return try Self.json(

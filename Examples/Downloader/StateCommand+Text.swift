@@ -11,14 +11,18 @@ extension StateCommand {
     return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
   }
 
-  private func safe(_ text: String) -> String { String(text.quotedForDisplay.dropFirst().dropLast()) }
+  private func safe(_ text: String) -> String {
+    String(text.quotedForDisplay.dropFirst().dropLast())
+  }
 
   func shown(_ status: ServeStatus) throws -> String {
     if isJSON { return try json(status) }
     var lines = [
       "active \(status.active), waiting \(status.queued), dead letters \(status.deadLetters)"
     ]
-    lines += status.breakers.map { "breaker \(safe($0.server)) \($0.state): \(safe($0.explanation))" }
+    lines += status.breakers.map {
+      "breaker \(safe($0.server)) \($0.state): \(safe($0.explanation))"
+    }
     if status.breakers.isEmpty { lines.append("no breaker is open") }
     lines += status.stuckJobs.map { job in
       let error = job.failures.last.map { ": \(safe($0.error))" } ?? ""
@@ -76,7 +80,8 @@ struct ServeClient {
       .map { String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
   }
 
-  func get<Value: Decodable & Sendable>(_ target: String, as type: Value.Type) async throws -> Value {
+  func get<Value: Decodable & Sendable>(_ target: String, as type: Value.Type) async throws -> Value
+  {
     try await send("GET", target, as: type)
   }
 

@@ -141,7 +141,8 @@ struct StateCommand {
     case .status: return try shown(try await client.get("/api/v1/status", as: ServeStatus.self))
     case .list:
       return try shown(try await client.get(base + query.parameters, as: [LetterSummary].self))
-    case .show(let id): return try shown(try await client.get("\(base)/\(id)", as: LetterDetail.self))
+    case .show(let id):
+      return try shown(try await client.get("\(base)/\(id)", as: LetterDetail.self))
     case .redrive:
       return try shown(
         try await client.send("POST", "\(base)/redrive\(query.parameters)", as: LetterRedrive.self))

@@ -59,7 +59,9 @@ struct RealTimeServeHardeningTests {
 
   @Test func truncatedRequestsEndTheirConnectionOnly() async throws {
     try await withService { service in
-      for text in ["", "GET", "GET / HTTP/1.1\r\nHost: x", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"] {
+      for text in [
+        "", "GET", "GET / HTTP/1.1\r\nHost: x", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab",
+      ] {
         let end = try await withClient(of: service) { client in
           client.send(text)
           client.finish()
@@ -102,8 +104,8 @@ struct RealTimeServeHardeningTests {
     try await withService { service in
       let before = service.descriptors
       let port = service.port
-      let served: (answered: Int, refused: Int, closed: Int) = try await
-        withCheckedThrowingContinuation { continuation in
+      let served: (answered: Int, refused: Int, closed: Int) =
+        try await withCheckedThrowingContinuation { continuation in
           _ = BlockingThread {
             continuation.resume(
               with: Result {

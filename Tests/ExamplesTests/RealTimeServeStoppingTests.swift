@@ -67,7 +67,8 @@ import Testing
     let server = try HTTPServer { request in
       requests.append(request.path)
       return HTTPReply(
-        status: 200, body: .bytes(Self.content), fault: .drip(piece: 10_000, pause: .milliseconds(2)))
+        status: 200, body: .bytes(Self.content),
+        fault: .drip(piece: 10_000, pause: .milliseconds(2)))
     }
     let directory = ScratchDirectory()
     let names = (0..<60).map { "file-\($0)" }
@@ -155,7 +156,8 @@ import Testing
   @Test func probesAreAnsweredAtOnceWhileTwentyWorkersAreBusy() async throws {
     let server = try HTTPServer { _ in
       HTTPReply(
-        status: 200, body: HTTPBody(count: 64 << 20) { _, buffer in
+        status: 200,
+        body: HTTPBody(count: 64 << 20) { _, buffer in
           unsafe buffer.initializeMemory(as: UInt8.self, repeating: 7)
         }, fault: .drip(piece: 16_384, pause: .milliseconds(1)))
     }
@@ -187,6 +189,8 @@ import Testing
 extension ScratchDirectory {
   /// How many records of dead letters that came are in a state directory.
   fileprivate func deadLetters(state: String) throws -> Int {
-    (read("\(state)/dead-letters.jsonl") ?? "").split(separator: "\n").count { $0.contains("/gone") }
+    (read("\(state)/dead-letters.jsonl") ?? "").split(separator: "\n").count {
+      $0.contains("/gone")
+    }
   }
 }

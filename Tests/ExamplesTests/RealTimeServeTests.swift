@@ -51,7 +51,8 @@ import Testing
       func members(_ value: Any?, _ prefix: String = "") -> Set<String> {
         guard let object = value as? [String: Any] else { return [prefix] }
         return object.reduce(into: []) { all, member in
-          all.formUnion(members(member.value, prefix.isEmpty ? member.key : "\(prefix).\(member.key)"))
+          all.formUnion(
+            members(member.value, prefix.isEmpty ? member.key : "\(prefix).\(member.key)"))
         }
       }
       func document(_ name: String) async throws -> [String: Any] {
@@ -83,10 +84,12 @@ import Testing
       let states = JobState.allCases.map { "tasks.breakdown.\($0.rawValue)" }
       #expect(
         members(system)
-          == Set([
-            "queue.active", "queue.queued", "worker.running", "worker.success_rate", "jobs.active",
-            "jobs.queued", "jobs.completed", "tasks.total",
-          ] + states))
+          == Set(
+            [
+              "queue.active", "queue.queued", "worker.running", "worker.success_rate",
+              "jobs.active",
+              "jobs.queued", "jobs.completed", "tasks.total",
+            ] + states))
       #expect((system["worker"] as? [String: Any])?["success_rate"] as? String == "100.0%")
       let performance = try await document("performance?time_window=3600")
       #expect(
@@ -98,7 +101,8 @@ import Testing
       let average = (performance["performance"] as? [String: Any])?["average_task_duration"]
       #expect((average as? String)?.hasSuffix("s") == true)
       for window in ["0", "x", "-1", "99999999"] {
-        #expect(try await service.get("/api/metrics/performance?time_window=\(window)").status == 400)
+        #expect(
+          try await service.get("/api/metrics/performance?time_window=\(window)").status == 400)
       }
       #expect(try await service.get("/api/metrics/none").status == 404)
       _ = await service.stop()
@@ -113,7 +117,10 @@ import Testing
     ("POST", "/api/v1/analysis", #"{"url":"nonsense"}"#, 400, "is not a URL"),
     ("POST", "/api/v1/analysis", #"{"url":"ftp://a/b"}"#, 400, "http"),
     ("POST", "/api/v1/analysis", #"{"url":"http://example.org/..%2fx"}"#, 400, "leave"),
-    ("POST", "/api/v1/analysis", #"{"url":"http://1.1.1.1/a","priority":"urgent"}"#, 400, "priority"),
+    (
+      "POST", "/api/v1/analysis", #"{"url":"http://1.1.1.1/a","priority":"urgent"}"#, 400,
+      "priority"
+    ),
     ("POST", "/api/v1/analysis", #"{"url":"http://1.1.1.1/a","task_id":""}"#, 400, "task_id"),
     ("POST", "/api/v1/analysis", #"{"url":"http://2130706433/a"}"#, 400, "reserved"),
     ("POST", "/api/v1/analysis", #"{"url":"http://[::ffff:10.0.0.1]/a"}"#, 400, "reserved"),

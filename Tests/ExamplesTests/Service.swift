@@ -65,7 +65,8 @@ final class Service: Sendable {
             let lines = ["\(method) \(target) HTTP/1.1", "Host: 127.0.0.1:\(port)"] + fields
             let length = body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"]
             client.send(
-              (lines + length + ["Connection: close"]).joined(separator: "\r\n") + "\r\n\r\n" + body)
+              (lines + length + ["Connection: close"]).joined(separator: "\r\n") + "\r\n\r\n" + body
+            )
             let reply = client.readReply()
             let status = reply.head.split(separator: " ").dropFirst().first.flatMap { Int($0) }
             return Answer(status: status ?? 0, head: reply.head, body: reply.body)
