@@ -1,4 +1,5 @@
 import Foundation
+import Reliability
 import ReliabilityTestSupport
 import Testing
 
@@ -29,6 +30,10 @@ final class Command: Sendable {
 
   private let directory: ScratchDirectory
   private let process: pid_t
+  private let isCollected = Lock(false)
+
+  // A test that ended early must not leave it behind. Its number is nobody else's before it is collected.
+  deinit { if !isCollected.withLock({ $0 }) { kill(process, SIGKILL) } }
 
   /// Starts a program.
   ///
@@ -94,11 +99,12 @@ final class Command: Sendable {
 
   /// Waits for the end, on a thread of its own.
   func wait() async -> Result {
-    let process = process
+    let (process, isCollected) = (process, isCollected)
     let status = await withCheckedContinuation { continuation in
       Thread.detachNewThread {
         var status: Int32 = 0
         while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+        isCollected.withLock { $0 = true }
         continuation.resume(returning: status)
       }
     }
