@@ -99,15 +99,15 @@ final class Command: Sendable {
 
   /// Waits for the end, on a thread of its own.
   func wait() async -> Result {
-    let (process, isCollected) = (process, isCollected)
+    let process = process
     let status = await withCheckedContinuation { continuation in
       Thread.detachNewThread {
         var status: Int32 = 0
         while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-        isCollected.withLock { $0 = true }
         continuation.resume(returning: status)
       }
     }
+    isCollected.withLock { $0 = true }
     return Result(
       status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f,
       output: String(decoding: directory.readBytes("output") ?? [], as: UTF8.self),
