@@ -85,6 +85,8 @@ final class DownloadRun: Sendable {
     var queue = JobQueue.Configuration(name: "downloads")
     queue.workers = max(1, min(options.workers, plan.items.count))
     queue.shutdownGrace = .zero
+    // Whoever kills it and gives the same command again wants the rest, not a quarantine.
+    queue.maxCrashes = 1000
     let parts = DownloadWorker(worker, manifest: manifest, tracker: tracker)
     guard let state else {
       return DownloadQueue(

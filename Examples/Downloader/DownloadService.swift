@@ -75,6 +75,8 @@ final class DownloadService: Sendable {
     var queue = JobQueue.Configuration(name: "downloads")
     queue.workers = settings.workers
     queue.shutdownGrace = options.grace
+    // A long download may well meet several restarts.
+    queue.maxCrashes = 10
     queue.cleanupInterval = settings.cleanupInterval
     queue.observer = { performance.note($0) }
     var store = JobStoreOptions()

@@ -1,4 +1,5 @@
 import Foundation
+import Reliability
 import ReliabilityTestSupport
 import Testing
 
@@ -29,6 +30,10 @@ final class Command: Sendable {
 
   private let directory: ScratchDirectory
   private let process: pid_t
+  private let isCollected = Lock(false)
+
+  // A test that ended early must not leave it behind. Its number is nobody else's before it is collected.
+  deinit { if !isCollected.withLock({ $0 }) { kill(process, SIGKILL) } }
 
   /// Starts a program.
   ///
@@ -102,6 +107,7 @@ final class Command: Sendable {
         continuation.resume(returning: status)
       }
     }
+    isCollected.withLock { $0 = true }
     return Result(
       status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f,
       output: String(decoding: directory.readBytes("output") ?? [], as: UTF8.self),

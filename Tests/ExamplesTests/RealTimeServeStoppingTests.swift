@@ -91,7 +91,7 @@ import Testing
     let before = requests.all.count
     let result = try await Command.run(command)
     #expect(result.status == 0, "\(result.error)")
-    #expect(try Command.json(result.output)["succeeded"] as? Int == 60)
+    #expect(try Command.json(result.output)["succeeded"] as? Int == 60, "\(result.output)")
     let fetchedAgain = requests.all[before...].filter { published.contains(String($0.dropFirst())) }
     #expect(fetchedAgain.isEmpty, "\(fetchedAgain)")
     for name in names { #expect(directory.readBytes("out/\(name)") == Self.content, "\(name)") }

@@ -109,7 +109,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [
+  private static let refused: [(String, String, String, Int, String)] = [
     ("POST", "/api/v1/analysis", "", 400, "JSON"),
     ("POST", "/api/v1/analysis", "[]", 400, ""),
     ("POST", "/api/v1/analysis", "{}", 400, "url is missing"),
@@ -129,33 +129,22 @@ import Testing
     ("DELETE", "/api/v1/jobs/9999", "", 404, "job"), ("PUT", "/", "", 405, "not allowed"),
     ("GET", "/api/v1/analysis", "", 405, "not allowed"), ("GET", "/../etc/passwd", "", 404, ""),
     ("GET", "/api/v1/dead-letters/77", "", 404, "dead letter"), ("GET", "/nothing", "", 404, ""),
-  ])
-  func whatCannotBeDoneIsAProblemDocument(
-    method: String, target: String, body: String, status: Int, word: String
-  ) async throws {
-    let service = try await Self.shared.value()
-    let answer = try await service.send(method, target, body: body)
-    #expect(answer.status == status, "\(answer)")
-    #expect(answer.field("Content-Type") == "application/problem+json")
-    let problem = try answer.json()
-    #expect(problem["status"] as? Int == status)
-    for member in ["type", "title", "detail", "category"] {
-      #expect((problem[member] as? String)?.isEmpty == false, "\(member)")
+  ]
+
+  @Test func whatCannotBeDoneIsAProblemDocument() async throws {
+    let service = try await Service()
+    for (method, target, body, status, word) in Self.refused {
+      let answer = try await service.send(method, target, body: body)
+      #expect(answer.status == status, "\(answer)")
+      #expect(answer.field("Content-Type") == "application/problem+json")
+      let problem = try answer.json()
+      #expect(problem["status"] as? Int == status)
+      for member in ["type", "title", "detail", "category"] {
+        #expect((problem[member] as? String)?.isEmpty == false, "\(member)")
+      }
+      #expect(word.isEmpty || answer.body.contains(word), "\(answer.body)")
     }
-    #expect(word.isEmpty || answer.body.contains(word), "\(answer.body)")
-  }
-
-  /// One service for the tests that change nothing.
-  private static let shared = SharedService()
-
-  private actor SharedService {
-    private var task: Task<Service, any Error>?
-
-    func value() async throws -> Service {
-      let task = task ?? Task { try await Service() }
-      self.task = task
-      return try await task.value
-    }
+    #expect(await service.stop().status == 0)
   }
 
   @Test func oneClientMayNotAskAllTheTime() async throws {
@@ -192,7 +181,7 @@ import Testing
   }
 
   @Test func pagesOfOtherSitesAreTurnedAway() async throws {
-    let service = try await Self.shared.value()
+    let service = try await Service()
     let body = #"{"url":"http://1.1.1.1/a"}"#
     let other = try await service.send(
       "POST", "/api/v1/analysis", body: body, fields: ["Origin: https://evil.example"])
@@ -209,6 +198,7 @@ import Testing
       }
     }
     #expect(rebound.hasPrefix("HTTP/1.1 421"))
+    _ = await service.stop()
   }
 
   @Test func aRunningDownloadIsCancelledForGood() async throws {
