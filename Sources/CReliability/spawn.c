@@ -50,7 +50,7 @@ struct kernel_action {
   uint64_t mask;
 };
 
-#define UNWATCHED __attribute__((no_sanitize("thread", "address", "undefined")))
+#define UNWATCHED __attribute__((disable_sanitizer_instrumentation, no_sanitize("undefined")))
 
 UNWATCHED static int failed(struct start *start, int stage) {
   start->stage = stage;

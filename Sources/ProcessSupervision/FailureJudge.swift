@@ -52,14 +52,8 @@ struct FailureJudge: Sendable {
   }
 
   private func rule(for report: ProcessReport) -> ProcessRule.Answer? {
-    for rule in rules {
-      if let answer = rule.judge(report) { return answer }
-    }
-    if let answer = ended(report) { return answer }
-    for rule in ProcessRule.standard {
-      if let answer = rule.judge(report) { return answer }
-    }
-    return nil
+    ProcessRule.answer(rules, to: report) ?? ended(report)
+      ?? ProcessRule.answer(ProcessRule.standard, to: report)
   }
 
   /// What signals, and the codes with which shells pass them on, say.

@@ -25,12 +25,33 @@ public struct ProcessRule: Sendable {
     }
   }
 
-  let judge: @Sendable (ProcessReport) -> Answer?
+  private enum Test {
+    case closure(@Sendable (ProcessReport) -> Answer?)
+    case text([UInt8], Answer)
+  }
+
+  private let test: Test
 
   /// Makes a rule.
   ///
   /// - Parameter judge: Answers, or returns `nil` to leave the failure to later rules. Must not block.
-  public init(_ judge: @escaping @Sendable (ProcessReport) -> Answer?) { self.judge = judge }
+  public init(_ judge: @escaping @Sendable (ProcessReport) -> Answer?) { test = .closure(judge) }
+
+  private init(_ test: Test) { self.test = test }
+
+  /// The first rule's answer.
+  static func answer(_ rules: [ProcessRule], to report: ProcessReport) -> Answer? {
+    // Folded once for all rules.
+    let texts = [report.errorTail.lowercasedASCII, report.outputTail.lowercasedASCII]
+    for rule in rules {
+      switch rule.test {
+      case .closure(let judge): if let answer = judge(report) { return answer }
+      case .text(let needle, let answer):
+        if !needle.isEmpty, texts.contains(where: { $0.contains(needle) }) { return answer }
+      }
+    }
+    return nil
+  }
 
   /// A rule for a text in the end of the standard error, or else of the standard output.
   ///
@@ -41,15 +62,7 @@ public struct ProcessRule: Sendable {
   public static func text(
     _ text: String, is failure: ProcessFailure, retryability: Retryability? = nil
   ) -> ProcessRule {
-    let needle = text.lowercasedASCII
-    return ProcessRule { report in
-      guard !needle.isEmpty else { return nil }
-      guard
-        report.errorTail.lowercasedASCII.contains(needle)
-          || report.outputTail.lowercasedASCII.contains(needle)
-      else { return nil }
-      return Answer(failure, retryability: retryability)
-    }
+    ProcessRule(.text(text.lowercasedASCII, Answer(failure, retryability: retryability)))
   }
 
   /// A rule for an exit code.

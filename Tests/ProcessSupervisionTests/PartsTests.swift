@@ -156,8 +156,9 @@ import Testing
     rules.memory = 8 << 30
     var schedule = SamplingSchedule(rules: rules, start: 0)
     #expect(schedule.next == 5 * Self.second)
-    #expect(schedule.take(at: 5 * Self.second))
-    #expect(!schedule.take(at: 6 * Self.second))
+    let taken = schedule.take(at: 5 * Self.second)
+    let takenAgain = schedule.take(at: 6 * Self.second)
+    #expect(taken && !takenAgain)
     _ = schedule.record(memory: (8 << 30) - (256 << 20), cpuPercent: 1, cost: 0, at: 0)
     #expect(schedule.next == Self.second)
     _ = schedule.record(memory: 8 << 30, cpuPercent: 1, cost: 0, at: 0)

@@ -1,5 +1,6 @@
 import ProcessSupervision
 import ReliabilityTestSupport
+import ReliabilityTesting
 import Synchronization
 import Testing
 
@@ -107,24 +108,26 @@ extension RealTimeProcessTests {
       #expect(box.lines == 3)
     }
 
-    @Test func cancellationAtEveryStageEndsTheProcessAndIsACancellation() async throws {
-      _ = try await Shell.run(":")
-      let before = Shell.descriptors
-      for delay in 0..<60 {
-        let task = Task {
-          try await withProcess("/bin/sh", ["-c", "echo a; sleep 0.01; echo b; exec sleep 600"]) {
-            process in
-            for try await _ in process.lines {}
+    @Test func cancellationAtEveryStageEndsTheProcessAndIsACancellation() async {
+      await #expect(processExitsWith: .success) {
+        _ = try await Shell.run(":")
+        let before = Shell.descriptors
+        for delay in 0..<60 {
+          let task = Task {
+            try await withProcess("/bin/sh", ["-c", "echo a; sleep 0.01; echo b; exec sleep 600"]) {
+              process in
+              for try await _ in process.lines {}
+            }
           }
+          if delay > 0 {
+            try await ContinuousClock().wait(for: .microseconds(delay * delay * 20))
+          }
+          task.cancel()
+          await #expect(throws: CancellationError.self) { try await task.value }
         }
-        if delay > 0 {
-          try await ContinuousClock().wait(for: .microseconds(delay * delay * 20))
-        }
-        task.cancel()
-        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(Shell.children.isEmpty)
+        #expect(Shell.descriptors == before)
       }
-      #expect(Shell.children.isEmpty)
-      #expect(Shell.descriptors == before)
     }
 
     @Test func cancelledBodyThatReturnsAnywayIsACancellation() async throws {
@@ -167,6 +170,30 @@ extension RealTimeProcessTests {
       #expect(found.report.processID == 0)
     }
 
+    @Test func limitsGoByTheSupervisorsClock() async throws {
+      let clock = ManualClock()
+      let supervisor = ProcessSupervisor(name: "manual", clock: clock)
+      var configuration = ProcessConfiguration()
+      configuration.limits.total = .seconds(3600)
+      configuration.samplingInterval = .seconds(86_400)
+      configuration.grace = .seconds(60)
+      configuration.alerts.time = 2
+      let run = Task { [configuration] in
+        try await supervisor.run(
+          "/bin/sh", ["-c", "trap '' TERM; echo; while :; do sleep 1; done"],
+          configuration: configuration)
+      }
+      await clock.nextScheduled()
+      clock.advance(by: .seconds(3600))
+      // The grace time is over only when the clock says so.
+      await clock.nextScheduled()
+      clock.advance(by: .seconds(60))
+      let error = await failure { try await run.value }
+      let report = try #require(error as? ProcessError).report
+      #expect(report.stopReason == .totalLimit)
+      #expect(report.duration >= .seconds(3600))
+    }
+
     @Test func deadlineEndsTheProcess() async throws {
       let scope = DeadlineScope(until: .now + .milliseconds(300))
       let error = await Deadline.$scope.withValue(scope) {
@@ -175,35 +202,39 @@ extension RealTimeProcessTests {
       #expect((error as? ProcessError)?.report.stopReason == .deadline)
     }
 
-    @Test func aHundredChildrenAtOnceAllEnd() async throws {
-      _ = try await Shell.run(":")
-      let before = Shell.descriptors
-      try await withThrowingTaskGroup(of: Bool.self) { group in
-        for number in 0..<100 {
-          group.addTask {
-            let report = try await Shell.run("echo \(number); sleep 0.1; echo \(number) >&2")
-            return report.outputTail == "\(number)\n" && report.errorTail == "\(number)\n"
+    @Test func aHundredChildrenAtOnceAllEnd() async {
+      await #expect(processExitsWith: .success) {
+        _ = try await Shell.run(":")
+        let before = Shell.descriptors
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+          for number in 0..<100 {
+            group.addTask {
+              let report = try await Shell.run("echo \(number); sleep 0.1; echo \(number) >&2")
+              return report.outputTail == "\(number)\n" && report.errorTail == "\(number)\n"
+            }
           }
+          for try await isRight in group { #expect(isRight) }
         }
-        for try await isRight in group { #expect(isRight) }
+        #expect(Shell.descriptors == before)
+        #expect(Shell.children.isEmpty)
       }
-      #expect(Shell.descriptors == before)
-      #expect(Shell.children.isEmpty)
     }
 
-    @Test func aThousandRunsLeaveNothingBehind() async throws {
-      _ = try await Shell.run(":")
-      let before = Shell.descriptors
-      for number in 0..<1000 {
-        switch number % 4 {
-        case 0: _ = await failure { try await runProcess("/nonexistent") }
-        case 1: _ = await failure { try await runProcess("false") }
-        case 2: try await withProcess("true") { _ in }
-        default: try await runProcess("true")
+    @Test func aThousandRunsLeaveNothingBehind() async {
+      await #expect(processExitsWith: .success) {
+        _ = try await Shell.run(":")
+        let before = Shell.descriptors
+        for number in 0..<1000 {
+          switch number % 4 {
+          case 0: _ = await failure { try await runProcess("/nonexistent") }
+          case 1: _ = await failure { try await runProcess("false") }
+          case 2: try await withProcess("true") { _ in }
+          default: try await runProcess("true")
+          }
         }
+        #expect(Shell.descriptors == before)
+        #expect(Shell.children.isEmpty)
       }
-      #expect(Shell.descriptors == before)
-      #expect(Shell.children.isEmpty)
     }
 
     @Test func othersChildrenAreNotAwaited() async throws {
