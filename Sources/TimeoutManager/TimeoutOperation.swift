@@ -12,7 +12,7 @@ internal import Synchronization
 /// | running | limit, cancel | expired, cancelled | cancel the child |
 /// | running, expired, cancelled | end | ended, the verdict stands | |
 /// | expired, cancelled, ended | limit, cancel | the same | |
-@usableFromInline final class TimeoutOperation: DeadlineScope, @unchecked Sendable {
+@usableFromInline class TimeoutOperation: DeadlineScope, @unchecked Sendable {
   private struct Flags: OptionSet {
     let rawValue: UInt8
     static let begun = Flags(rawValue: 1)
@@ -60,6 +60,19 @@ internal import Synchronization
     from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind,
     _ clock: any TimeSource, _ fileID: String, _ line: UInt
   ) throws -> TimeoutOperation {
+    let end = try end(from: start, until: wanted, kind, fileID, line)
+    let operation = TimeoutOperation(start: start, end: end, limit: wanted - start)
+    clock.schedule(operation, at: operation.instant)
+    return operation
+  }
+
+  /// When the limit really passes, outer ones considered.
+  ///
+  /// - Throws: As ``scheduled(limit:_:_:_:_:)``.
+  static func end(
+    from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind, _ fileID: String,
+    _ line: UInt
+  ) throws -> Duration {
     let end = Deadline.earliest(wanted, from: start, fileID, line)
     guard end > start else {
       // The caller's cancellation came first, or an outer limit did, which then reports itself.
@@ -67,20 +80,18 @@ internal import Synchronization
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }
-    let operation = TimeoutOperation(start: start, end: end, limit: wanted - start)
-    clock.schedule(operation, at: operation.instant)
-    return operation
+    return end
   }
 
   /// Makes the deadline current for the tasks that the body starts.
   @usableFromInline
-  func withDeadline(_ body: () -> Void) {
+  final func withDeadline(_ body: () -> Void) {
     Deadline.$scope.withValue(self, operation: body)
   }
 
   /// Called by the child before the body.
   @usableFromInline
-  func begin() {
+  final func begin() {
     // Both are one reference to the task object; the standard library gives no other way to a task's own handle, and the
     // one that `Task.immediate` returns comes too late for a body that does not suspend.
     child = unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
@@ -90,14 +101,14 @@ internal import Synchronization
 
   /// Called by the child after the body.
   @usableFromInline
-  func end(_ failure: (any Error)? = nil) {
+  final func end(_ failure: (any Error)? = nil) {
     self.failure = failure
     _ = insert(.ended)
   }
 
   /// Called by the caller after the child has ended.
   @usableFromInline
-  func takeBack(from clock: any TimeSource) {
+  final func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
     let flags = Flags(rawValue: flags.load(ordering: .acquiring))
     if flags.isDisjoint(with: [.expired, .cancelled]) { child = nil }
@@ -109,26 +120,35 @@ internal import Synchronization
 
   /// What the caller throws, when the body threw.
   @usableFromInline
-  func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
+  final func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
     defer { failure = nil }
     guard let failure else { return CancellationError() }
     guard Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired) else {
       return failure
     }
     TimeoutStatistics.shared.recordExpiry()
+    let (kind, limit) = passed ?? (kind, end - start)
     return TimeoutError(
-      kind: kind, limit: end - start, elapsed: clock.now.sinceOrigin - start,
+      kind: kind, limit: limit, elapsed: clock.now.sinceOrigin - start,
       cause: failure is CancellationError ? nil : failure)
+  }
+
+  /// Which limit has passed and how long it was, where it may be another one than the whole.
+  var passed: (TimeoutError.Kind, Duration)? { nil }
+
+  /// Whether a limit passed before the body ended and before the caller was cancelled.
+  final var hasExpired: Bool {
+    Flags(rawValue: flags.load(ordering: .acquiring)).contains(.expired)
   }
 
   /// The caller was cancelled.
   @usableFromInline
-  func cancel() {
+  final func cancel() {
     if settle(.cancelled) { takeChild()?.cancel() }
   }
 
   /// The limit has passed.
-  @usableFromInline override func fire() {
+  @usableFromInline final override func fire() {
     guard settle(.expired), let child = takeChild() else { return }
     CancellationQueues.run { child.cancel() }
   }
