@@ -12,6 +12,7 @@ struct Program {
   static let benchmarks: [Benchmark] = [
     YardstickBenchmarks.all,
     TimeoutBenchmarks.all,
+    ProgressBenchmarks.all,
     RetryBenchmarks.all,
     HedgeBenchmarks.all,
     BreakerBenchmarks.all,

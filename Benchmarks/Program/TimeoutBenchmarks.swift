@@ -125,3 +125,33 @@ private final class Gate: Sendable {
     }
   }
 }
+
+/// What a report of progress costs the work that is making it.
+enum ProgressBenchmarks {
+  static let all: [Benchmark] = [
+    .timed("timeout/progress-report") {
+      let progress = ProgressMonitor(.downloads)
+      return Comparison(subject: { iterations in
+        for iteration in 0..<iterations {
+          progress.report(bytes: Int64(iteration) * 16_384, of: 1 << 40)
+        }
+      })
+    },
+    .timed("timeout/adaptive-noop") {
+      Comparison(
+        subject: { iterations in
+          for _ in 0..<iterations {
+            try await withAdaptiveTimeout(.downloads) { _ in await doNothing() }
+          }
+        },
+        yardstick: (
+          "with-timeout",
+          { iterations in
+            for _ in 0..<iterations {
+              try await withTimeout(.seconds(3600)) { await doNothing() }
+            }
+          }
+        ))
+    },
+  ]
+}

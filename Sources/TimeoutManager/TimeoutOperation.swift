@@ -14,7 +14,7 @@ internal import Synchronization
 ///
 /// The caller's cancellation reaches the child by itself. All that has to be known of it is whether it came before the limit:
 /// then the child is cancelled already when the limit cancels it, and the outcome is a cancellation.
-@usableFromInline final class TimeoutOperation: DeadlineScope, @unchecked Sendable {
+@usableFromInline class TimeoutOperation: DeadlineScope, @unchecked Sendable {
   private struct Flags: OptionSet {
     let rawValue: UInt8
     static let begun = Flags(rawValue: 1)
@@ -65,6 +65,19 @@ internal import Synchronization
     from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind,
     _ clock: any TimeSource, _ fileID: String, _ line: UInt
   ) throws -> TimeoutOperation {
+    let end = try end(from: start, until: wanted, kind, fileID, line)
+    let operation = TimeoutOperation(start: start, end: end, limit: wanted - start)
+    clock.schedule(operation, at: operation.instant)
+    return operation
+  }
+
+  /// When the limit really passes, outer ones considered.
+  ///
+  /// - Throws: As ``scheduled(limit:_:_:_:_:)``.
+  static func end(
+    from start: Duration, until wanted: Duration, _ kind: TimeoutError.Kind, _ fileID: String,
+    _ line: UInt
+  ) throws -> Duration {
     let end = Deadline.earliest(wanted, from: start, fileID, line)
     guard end > start else {
       // The caller's cancellation came first, or an outer limit did, which then reports itself.
@@ -72,9 +85,7 @@ internal import Synchronization
       TimeoutStatistics.shared.recordExpiry()
       throw TimeoutError(kind: kind, limit: .zero, elapsed: .zero)
     }
-    let operation = TimeoutOperation(start: start, end: end, limit: wanted - start)
-    clock.schedule(operation, at: operation.instant)
-    return operation
+    return end
   }
 
   /// The current deadline, which the operation becomes for its body and the tasks that it starts.
@@ -82,7 +93,7 @@ internal import Synchronization
 
   /// Called by the child before the body.
   @usableFromInline
-  func begin() {
+  final func begin() {
     // Both are one reference to the task object; the standard library gives no other way to a task's own handle.
     child = unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0!, to: Task<Never, Never>.self) }
     if insert(.begun).contains(.expired), let child = takeChild() {
@@ -93,14 +104,14 @@ internal import Synchronization
 
   /// Called by the child after the body.
   @usableFromInline
-  func end(_ failure: (any Error)? = nil) {
+  final func end(_ failure: (any Error)? = nil) {
     self.failure = failure
     _ = insert(.ended)
   }
 
   /// Called by the caller after the child has ended.
   @usableFromInline
-  func takeBack(from clock: any TimeSource) {
+  final func takeBack(from clock: any TimeSource) {
     clock.cancel(self)
     if state.contains(.expired) {
       TimeoutStatistics.shared.recordEnd(
@@ -112,22 +123,32 @@ internal import Synchronization
 
   /// What the caller throws, when the body threw.
   @usableFromInline
-  func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
+  final func error(_ kind: TimeoutError.Kind, _ clock: any TimeSource) -> any Error {
     defer { failure = nil }
     guard let failure else { return CancellationError() }
-    let flags = state
-    // Not yet judged: the limit passes while the body ends.
-    guard flags.contains(.expired),
-      flags.contains(.judged) ? !flags.contains(.cancelledFirst) : !Task.isCancelled
-    else { return failure }
+    guard hasExpired else { return failure }
     TimeoutStatistics.shared.recordExpiry()
+    let (kind, limit) = passed ?? (kind, end - start)
     return TimeoutError(
-      kind: kind, limit: end - start, elapsed: clock.now.sinceOrigin - start,
+      kind: kind, limit: limit, elapsed: clock.now.sinceOrigin - start,
       cause: failure is CancellationError ? nil : failure)
   }
 
+  /// Which limit has passed and how long it was, where it may be another one than the whole.
+  var passed: (TimeoutError.Kind, Duration)? { nil }
+
+  /// Whether a limit passed before the body ended and before the caller was cancelled.
+  ///
+  /// Asked on the caller's task, after the child has ended.
+  final var hasExpired: Bool {
+    let flags = state
+    guard flags.contains(.expired) else { return false }
+    // Not yet judged: the limit passes while the body ends.
+    return flags.contains(.judged) ? !flags.contains(.cancelledFirst) : !Task.isCancelled
+  }
+
   /// The limit has passed.
-  @usableFromInline override func fire() {
+  @usableFromInline final override func fire() {
     guard expire(), let child = takeChild() else { return }
     judge(child)
     CancellationQueues.run { child.cancel() }
