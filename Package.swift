@@ -61,6 +61,7 @@ let programs: [Product] =
   ? []
   : [
     .executable(name: "downloader", targets: ["ReliabilityDownloader"]),
+    .executable(name: "crawler", targets: ["ReliabilityCrawler"]),
     .executable(name: "benchmarks", targets: ["ReliabilityBenchmarks"]),
   ]
 
@@ -89,6 +90,9 @@ let package = Package(
       .executableTarget(
         name: "ReliabilityDownloader", dependencies: ["Reliability", "ReliabilityExampleSupport"],
         path: "Examples/Downloader"),
+      .executableTarget(
+        name: "ReliabilityCrawler", dependencies: ["Reliability", "ReliabilityExampleSupport"],
+        path: "Examples/Crawler"),
       .target(name: "CReliabilityAllocationCounter", path: "Benchmarks/AllocationCounter"),
       .executableTarget(
         name: "ReliabilityBenchmarks",
@@ -127,6 +131,12 @@ let package = Package(
         dependencies: [
           "Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader",
           "ReliabilityTestSupport",
+        ]),
+      .testTarget(
+        name: "CrawlerTests",
+        dependencies: [
+          "Reliability", "ReliabilityExampleSupport", "ReliabilityCrawler",
+          "ReliabilityTesting", "ReliabilityTestSupport",
         ]),
       .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
     ]
