@@ -54,14 +54,14 @@ final class DemoSites: Sendable {
     HTTPReply(status: 302, headers: [HTTPField("Location", location)])
   }
 
-  /// The site that fails its first fourteen requests beyond the entrance.
+  /// The site that fails its first ten requests beyond the entrance.
   private static func mirror(_ request: HTTPRequest, number: Int) -> HTTPReply {
     if request.path == "/robots.txt" { return .text(404, "none\n") }
     if request.path == "/" {
       let links = (1...8).map { "<li><a href=/part/\($0)>part \($0)</a>" }.joined()
       return page("A mirror", "<ul>\(links)</ul>")
     }
-    return number <= 14 ? .text(500, "down\n") : page("A part of the mirror", "<p>Up again.</p>")
+    return number <= 10 ? .text(500, "down\n") : page("A part of the mirror", "<p>Up again.</p>")
   }
 
   private static func main(
