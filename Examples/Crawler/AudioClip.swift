@@ -105,19 +105,23 @@ struct AudioClip: Sendable {
             let at = start + frame * frameSize + channel * width
             if isFloat {
               let value = unsafe Float(
-                bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+                bitPattern: UInt32(
+                  littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
               sum += value.isFinite ? max(-1, min(1, value)) / Float(channels) : 0
             } else {
               switch width {
               case 1: sum += Float(Int(unsafe raw[at]) - 128) * scale
               case 2:
-                sum += unsafe Float(
-                  Int16(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: Int16.self))) * scale
+                sum +=
+                  unsafe Float(
+                    Int16(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: Int16.self)))
+                  * scale
               default:
                 // The upper three bytes are more than enough.
                 let high = unsafe Int32(Int8(bitPattern: raw[at + width - 1])) << 16
                 let middle = unsafe Int32(raw[at + width - 2]) << 8
-                sum += unsafe Float(high | middle | Int32(raw[at + width - 3]))
+                sum +=
+                  unsafe Float(high | middle | Int32(raw[at + width - 3]))
                   / (Float(channels) * 8_388_608)
               }
             }

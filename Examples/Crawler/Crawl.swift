@@ -246,7 +246,9 @@ final class Crawl: Sendable {
     begin("fetch")
     let media = try await fetcher.fetch(candidate.address, .media)
     let type = media.mediaType
-    guard type.hasPrefix("audio/") || ["", "application/octet-stream", "application/ogg"].contains(type)
+    guard
+      type.hasPrefix("audio/")
+        || ["", "application/octet-stream", "application/ogg"].contains(type)
     else { throw CrawlError(.wrongType(media.contentType)) }
 
     begin("voice")
@@ -281,12 +283,15 @@ final class Crawl: Sendable {
 
   private func commit(_ material: FindMaterial, _ url: String) async throws -> Bool {
     let values: ContextValues = [
-      "url": .public(url), "outputs": .public(ledger.directory), "state": .public(tally.description),
+      "url": .public(url), "outputs": .public(ledger.directory),
+      "state": .public(tally.description),
     ]
     return try await withErrorContext("commit", values) {
       let metadata = try Self.step("metadata") { try steps.metadata.extract(material) }
       let find = Find(url: url, metadata: metadata)
-      return try await retry(RetryPolicy(maxAttempts: 3, backoff: .exponential(base: .milliseconds(100)))) {
+      return try await retry(
+        RetryPolicy(maxAttempts: 3, backoff: .exponential(base: .milliseconds(100)))
+      ) {
         try await ledger.commit(find)
       }
     }

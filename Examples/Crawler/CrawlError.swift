@@ -74,7 +74,8 @@ struct CrawlError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
     case .privateAddress(let text): "\(text); such addresses are not visited"
     case .redirectLoop: "a redirect leads back to where it came from"
     case .tooManyRedirects(let count): "more than \(count) redirects in a row"
-    case .redirectRefused(let target): "a redirect leads to \(target.quotedForDisplay), which is not followed"
+    case .redirectRefused(let target):
+      "a redirect leads to \(target.quotedForDisplay), which is not followed"
     case .robotsUnavailable(let site):
       "the robots.txt of \(site) can't be read, so nothing there may be fetched"
         + (cause.map { " (\($0))" } ?? "")

@@ -22,7 +22,8 @@ struct CrawlSession {
     let letters = await openLetters(state, screen)
     let failures = try await FailureLog(directory, letters: letters)
     if let state, !state.earlier.isEmpty, !options.isQuiet {
-      terminal.write("Goes on with an interrupted crawl: \(state.earlier.done.count) pages were done.\n")
+      terminal.write(
+        "Goes on with an interrupted crawl: \(state.earlier.done.count) pages were done.\n")
     }
 
     let tally = CrawlTally()
@@ -48,7 +49,8 @@ struct CrawlSession {
     summary.pagesLeftOut = result.leftOut
     summary.isComplete = result.isComplete
     if failures.lost.count > 0 {
-      screen.warn("\(failures.lost.count) reports could not be written: \(failures.lost.first ?? "")")
+      screen.warn(
+        "\(failures.lost.count) reports could not be written: \(failures.lost.first ?? "")")
     }
     summary.warnings = screen.warnings
     summary.seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -108,7 +110,8 @@ struct CrawlSession {
     } catch {
       screen.warn(
         "No progress can be kept in \(path.quotedForDisplay): \(FailureText.reason(of: error)) "
-          + "Consequence: after an interruption the crawl begins at the seeds; what is committed stays.")
+          + "Consequence: after an interruption the crawl begins at the seeds; what is committed stays."
+      )
       return nil
     }
   }

@@ -86,7 +86,9 @@ final class CrawlState: Sendable {
     var hasPlan = false
     let decoder = JSONDecoder()
     for try await record in log.records() {
-      guard let record = try? decoder.decode(Record.self, from: Data(record.payload)) else { continue }
+      guard let record = try? decoder.decode(Record.self, from: Data(record.payload)) else {
+        continue
+      }
       let address = record.url.flatMap { WebAddress($0) }
       switch record.kind {
       case Record.plan:

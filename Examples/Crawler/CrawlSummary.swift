@@ -121,7 +121,10 @@ extension CrawlSummary {
         "\(pages)" + (pagesFailed > 0 ? ", \(pagesFailed) failed" : "")
           + (pagesLeftOut > 0 ? ", \(pagesLeftOut) found and not visited" : "")
       ),
-      ("candidates", "\(candidates)" + (alreadyKnown > 0 ? ", and \(alreadyKnown) known before" : "")),
+      (
+        "candidates",
+        "\(candidates)" + (alreadyKnown > 0 ? ", and \(alreadyKnown) known before" : "")
+      ),
       ("committed", "\(committed), \(urls) in all"),
       ("left out by rules", counts(rejected)),
       ("failed by step", counts(failedSteps)),
@@ -131,7 +134,10 @@ extension CrawlSummary {
       ("breakers", counts(breakerTransitions)),
       ("links refused", "\(linksRefused)"),
       ("orphaned URLs", "\(orphanedURLs) (wanted: 0)"),
-      ("duration", "\(Self.decimal(seconds, places: 10)) s, \(Self.decimal(pagesPerSecond, places: 10)) pages/s"),
+      (
+        "duration",
+        "\(Self.decimal(seconds, places: 10)) s, \(Self.decimal(pagesPerSecond, places: 10)) pages/s"
+      ),
     ]
     let width = (rows.map(\.0.count).max() ?? 0) + 2
     let lines = rows.map { name, value in

@@ -35,6 +35,7 @@ final class CrawlTally: Sendable {
   /// The state of the crawl for error reports.
   var description: String {
     let figures = figures
-    return "\(figures.pages) pages, \(figures.candidates) candidates, \(figures.committed) committed"
+    return
+      "\(figures.pages) pages, \(figures.candidates) candidates, \(figures.committed) committed"
   }
 }

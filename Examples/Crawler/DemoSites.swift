@@ -80,7 +80,8 @@ final class DemoSites: Sendable {
       return Self.story(story)
     case ("media", _): return media(parts.last ?? "", request, number: number, sounds)
     case ("endless", let number):
-      return page("More", "<a href=/endless/\(number + 1)>and more</a> <a href=\(number + 2)/>?</a>")
+      return page(
+        "More", "<a href=/endless/\(number + 1)>and more</a> <a href=\(number + 2)/>?</a>")
     case ("loop", let step): return redirect(to: "/loop/\(step == 1 ? 2 : 1)")
     case ("moved", _): return redirect(to: "/stories/1")
     case ("away", _): return redirect(to: "http://169.254.169.254/latest/meta-data/")
@@ -92,7 +93,9 @@ final class DemoSites: Sendable {
     case ("garbled", _):
       return HTTPReply(
         status: 200, headers: [HTTPField("Content-Type", "text/html; charset=utf-8")],
-        body: .bytes(Array("<title>\u{c3}</title>".utf8) + [0xff, 0xfe, 0xc3, 0x28] + Array("<a href=/private/x>".utf8)))
+        body: .bytes(
+          Array("<title>\u{c3}</title>".utf8) + [0xff, 0xfe, 0xc3, 0x28]
+            + Array("<a href=/private/x>".utf8)))
     case ("private", _): return page("Private", "<p>Nobody should see this.</p>")
     default: return .text(404, "no such page\n")
     }
@@ -118,10 +121,13 @@ final class DemoSites: Sendable {
 
   private static func story(_ number: Int) -> HTTPReply {
     let (language, text) = DemoTexts.all[number % DemoTexts.all.count]
-    let sounds = [2 * number - 1, 2 * number].map { "<audio controls src=../media/\($0).wav></audio>" }
+    let sounds = [2 * number - 1, 2 * number].map {
+      "<audio controls src=../media/\($0).wav></audio>"
+    }
     return page(
       "Story \(number)",
-      "<div lang=\(language)><p>\(text)</p>\(sounds.joined())</div><a href=/stories/\(number % stories + 1)>next</a>")
+      "<div lang=\(language)><p>\(text)</p>\(sounds.joined())</div><a href=/stories/\(number % stories + 1)>next</a>"
+    )
   }
 
   private static func media(

@@ -34,7 +34,8 @@ final class FailureLog: Sendable {
     configuration.name = "crawl"
     configuration.overflow = .dropOldest
     configuration.durability = .none
-    return try await DeadLetterQueue("\(directory)/dead-letters.jsonl", configuration: configuration)
+    return try await DeadLetterQueue(
+      "\(directory)/dead-letters.jsonl", configuration: configuration)
   }
 
   /// How many dead letters there are.

@@ -38,7 +38,9 @@ struct Frontier: Sendable {
 
   init(mostPages: Int, capacity: Int? = nil) {
     self.mostPages = mostPages
-    self.capacity = capacity ?? min(500_000, max(20_000, mostPages.multipliedReportingOverflow(by: 20).partialValue))
+    self.capacity =
+      capacity
+      ?? min(500_000, max(20_000, mostPages.multipliedReportingOverflow(by: 20).partialValue))
   }
 
   /// Notes a page to be visited.

@@ -158,7 +158,9 @@ final class Ledger: Sendable {
       }
       let returned = current
       state.withLock { $0.book = returned }
-      for (waiting, result) in zip(batch, results) { waiting.continuation.resume(returning: result) }
+      for (waiting, result) in zip(batch, results) {
+        waiting.continuation.resume(returning: result)
+      }
     }
   }
 
@@ -189,7 +191,8 @@ final class Ledger: Sendable {
       }
     }
     guard !added.isEmpty else { return results }
-    let content = Array(#"{"format":"crawl","version":1,"finds":{"#.utf8) + members
+    let content =
+      Array(#"{"format":"crawl","version":1,"finds":{"#.utf8) + members
       + Array("}".utf8) + book.others + Array("}".utf8)
     try transaction.manifest(Self.manifest, content: content)
     // Durable when it returns, also when the files can't be changed before the next commit.

@@ -39,10 +39,13 @@ struct Options {
       .value("workers", "N", "how many at once, 1 to 64 (default 20)"),
       .value("language", "CODE", "only finds on pages in this language: \(Self.languages)"),
       .value("voice", "VOICE", "only finds with this voice: child, adult, or any (default any)"),
-      .value("state", "DIR", "where an interrupted crawl is kept (default: .crawler in the output)"),
-      .flag("allow-private", "also visit this machine and private networks beyond the seeds' sites"),
+      .value(
+        "state", "DIR", "where an interrupted crawl is kept (default: .crawler in the output)"),
+      .flag(
+        "allow-private", "also visit this machine and private networks beyond the seeds' sites"),
       .value("attempts", "N", "how often to try each address in all, 1 to 100 (default 3)"),
-      .value("timeout", "S", "seconds a page may take, a sound ten times that (default 30; the demo: 2)"),
+      .value(
+        "timeout", "S", "seconds a page may take, a sound ten times that (default 30; the demo: 2)"),
       .value("rate", "N", "requests a second to each public site, 1 to 10000 (default 10)"),
       .value("language-data", "DIR", "learn the languages from texts such as en.txt instead"),
       .flag("json", "end with one line of JSON on standard output, all else on standard error"),

@@ -60,7 +60,8 @@ struct Outputs: Sendable {
 
   private mutating func take(manifest: [UInt8]) throws {
     let document = try JSONSerialization.jsonObject(with: Data(manifest)) as? [String: Any]
-    guard var content = document?["content"] as? [String: Any], content["format"] as? String == "crawl",
+    guard var content = document?["content"] as? [String: Any],
+      content["format"] as? String == "crawl",
       content["version"] as? Int == 1, let finds = content["finds"] as? [String: Any]
     else { throw LedgerError.Flaw.notACrawl }
     for name in ["format", "version", "finds"] { content[name] = nil }
@@ -88,5 +89,7 @@ struct LedgerError: ClassifiedError, ErrorWithCauses, CustomStringConvertible {
   var retryability: Retryability { .notRetryable }
   var userMessage: String? { "\(description)." }
   var suggestedActions: [String] { ["Choose another directory with --output."] }
-  var description: String { "\(path) is not the manifest of a crawl that this program can go on with" }
+  var description: String {
+    "\(path) is not the manifest of a crawl that this program can go on with"
+  }
 }

@@ -27,6 +27,12 @@ struct PageScanner {
   static let linkLimit = 2_000
   private static let valueLimit = 4_096
 
+  /// Elements whose end does not end a word.
+  private static let inline: Set<String> = [
+    "a", "abbr", "b", "bdi", "code", "em", "font", "i", "mark", "s", "small", "span", "strong",
+    "sub", "sup", "u", "wbr",
+  ]
+
   private let bytes: [UInt8]
   private var position = 0
   private var page = ScannedPage()
@@ -82,13 +88,14 @@ struct PageScanner {
     position += isEnd ? 2 : 1
     guard position < bytes.count, isLetter(bytes[position]) else {
       // A lone "<" is text.
+      addText(position - 1..<position)
       return
     }
     let name = word()
     if isEnd {
       skip(past: ">", from: position)
       if name == "title" { isInTitle = false }
-      if name != "a", text.last != 0x20 { text.append(0x20) }
+      if !Self.inline.contains(name), text.last != 0x20 { text.append(0x20) }
       return
     }
     let attributes = self.attributes()
@@ -241,8 +248,10 @@ struct PageScanner {
   static func isMedia(_ link: String, type: String?) -> Bool {
     if let type, type.lowercased().hasPrefix("audio/") { return true }
     let path = link.prefix { $0 != "?" && $0 != "#" }.lowercased()
-    return [".wav", ".wave", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".flac", ".aif", ".aiff"]
-      .contains { path.hasSuffix($0) }
+    return [
+      ".wav", ".wave", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".flac", ".aif", ".aiff",
+    ]
+    .contains { path.hasSuffix($0) }
   }
 }
 
@@ -289,6 +298,9 @@ extension String {
   /// Without blanks at either end.
   var trimmed: String {
     let start = drop(while: \.isWhitespace)
-    return String(start[..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.startIndex)])
+    return String(
+      start[
+        ..<(start.lastIndex { !$0.isWhitespace }.map { start.index(after: $0) } ?? start.startIndex)
+      ])
   }
 }

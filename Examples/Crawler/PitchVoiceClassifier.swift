@@ -28,9 +28,12 @@ struct PitchVoiceClassifier: VoiceClassifier {
     let voiced = active.filter { $0.pitch != nil }
     let hollow = active.count(where: \.isHollow)
     guard voiced.count >= 6, voiced.count * 10 >= active.count * 4 else {
-      return .unknown(hollow * 4 > active.count ? "it sounds like music" : "no voice is heard in it")
+      return .unknown(
+        hollow * 4 > active.count ? "it sounds like music" : "no voice is heard in it")
     }
-    if hollow * 2 > voiced.count || Self.isStepped(frames) { return .unknown("it sounds like music") }
+    if hollow * 2 > voiced.count || Self.isStepped(frames) {
+      return .unknown("it sounds like music")
+    }
     let pitches = voiced.compactMap(\.pitch).sorted()
     let median = pitches[pitches.count / 2]
     let spread = pitches[pitches.count * 3 / 4] - pitches[pitches.count / 4]
@@ -76,7 +79,8 @@ struct PitchVoiceClassifier: VoiceClassifier {
     guard samples.count >= length else { return [] }
     let count = (samples.count - length) / hop + 1
     // Groups of neighbours, so that steps of pitch can be seen.
-    let taken = count <= frameLimit
+    let taken =
+      count <= frameLimit
       ? Array(0..<count)
       : (0..<10).flatMap { group in
         let start = group * (count - frameLimit / 10) / 9

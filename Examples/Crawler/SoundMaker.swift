@@ -53,7 +53,8 @@ struct SoundMaker {
         level = 0.9 * level + 0.1 * Float.random(in: -1...1, using: &chance)
         return level
       }
-    case .silence: return (0..<count).map { _ in Float.random(in: -0.0005...0.0005, using: &chance) }
+    case .silence:
+      return (0..<count).map { _ in Float.random(in: -0.0005...0.0005, using: &chance) }
     case .melody: return notes(count, &chance, atOnce: 1)
     case .chords: return notes(count, &chance, atOnce: 3)
     }
@@ -62,7 +63,9 @@ struct SoundMaker {
   /// Harmonics of a gliding pitch, each as strong as the vowel's formants make it.
   private func voice(_ pitch: Double, _ count: Int, _ chance: inout SeededGenerator) -> [Float] {
     let scale = pitch > 235 ? 1.25 : 1.0
-    let formants = [550.0, 1_500, 2_500].map { $0 * scale * Double.random(in: 0.9...1.1, using: &chance) }
+    let formants = [550.0, 1_500, 2_500].map {
+      $0 * scale * Double.random(in: 0.9...1.1, using: &chance)
+    }
     let harmonics = max(3, min(24, Int(3_400 / pitch)))
     let weights = (1...harmonics).map { number -> Float in
       let frequency = pitch * Double(number)
@@ -80,7 +83,9 @@ struct SoundMaker {
     var jitter = 0.0
     return (0..<count).map { index in
       let time = Double(index) / Double(rate)
-      if index % 80 == 0 { jitter = 0.8 * jitter + Double.random(in: -0.004...0.004, using: &chance) }
+      if index % 80 == 0 {
+        jitter = 0.8 * jitter + Double.random(in: -0.004...0.004, using: &chance)
+      }
       let glide = 0.07 * sin(2 * .pi * sway * time + start) + jitter
       phase += 2 * .pi * pitch * (1 + glide) / Double(rate)
       if phase > 2 * .pi { phase -= 2 * .pi }
@@ -109,7 +114,8 @@ struct SoundMaker {
         if step == last { step = (step + 3) % scale.count }
         last = step
         frequencies = (0..<atOnce).map { part in
-          let tone = Double(scale[(step + 2 * part) % scale.count] + 12 * ((step + 2 * part) / scale.count))
+          let tone = Double(
+            scale[(step + 2 * part) % scale.count] + 12 * ((step + 2 * part) / scale.count))
           return 261.63 * pow(2, tone / 12)
         }
       }
@@ -136,15 +142,17 @@ struct SoundMaker {
     bytes.reserveCapacity(bytes.count + size)
     for sample in samples {
       let value = max(-1, min(1, sample))
-      let piece: [UInt8] =
+      let number: Int =
         switch encoding {
-        case .int8: [UInt8(Int(value * 127) + 128)]
-        case .int16: little(Int(value * 32_767), 2)
-        case .int24: little(Int(value * 8_388_607), 3)
-        case .int32: little(Int(Double(value) * 2_147_483_647), 4)
-        case .float32: little(Int(value.bitPattern), 4)
+        case .int8: Int(value * 127) + 128
+        case .int16: Int(value * 32_767)
+        case .int24: Int(value * 8_388_607)
+        case .int32: Int(Double(value) * 2_147_483_647)
+        case .float32: Int(value.bitPattern)
         }
-      for _ in 0..<channels { bytes += piece }
+      for _ in 0..<channels {
+        for place in 0..<width { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * place))) }
+      }
     }
     return bytes
   }

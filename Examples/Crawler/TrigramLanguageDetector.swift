@@ -36,7 +36,8 @@ struct TrigramLanguageDetector: LanguageDetector {
   init(
     samples: [String: String], source: String = "there are no sample texts"
   ) throws(NoSamples) {
-    let counts = samples.mapValues { Self.trigrams(in: $0).reduce(into: [:]) { $0[$1, default: 0] += 1 } }
+    let counts =
+      samples.mapValues { Self.trigrams(in: $0).reduce(into: [:]) { $0[$1, default: 0] += 1 } }
       .filter { $0.value.count >= 50 } as [String: [UInt64: Int]]
     guard !counts.isEmpty else { throw NoSamples(source: source) }
     profiles = counts.sorted { $0.key < $1.key }.map { code, counts in
@@ -80,7 +81,10 @@ struct TrigramLanguageDetector: LanguageDetector {
     for scalar in text.unicodeScalars {
       let letter: UInt64
       if scalar.properties.isAlphabetic {
-        letter = UInt64(scalar.isASCII ? scalar.value | 0x20 : (scalar.properties.lowercaseMapping.unicodeScalars.first ?? scalar).value)
+        letter = UInt64(
+          scalar.isASCII
+            ? scalar.value | 0x20
+            : (scalar.properties.lowercaseMapping.unicodeScalars.first ?? scalar).value)
       } else {
         letter = 0x20
       }

@@ -25,9 +25,10 @@ public struct InternetAddress: Hashable, Sendable, CustomStringConvertible {
     // Only 2000::/3 is given out; that leaves out loopback, link-local, unique local, and multicast.
     guard bytes[0] & 0xe0 == 0x20 else { return false }
     let head = (bytes[0], bytes[1], bytes[2], bytes[3])
-    if head == (0x20, 0x01, 0x0d, 0xb8) { return false }  // Documentation.
-    if head.0 == 0x20, head.1 == 0x01, head.2 < 0x02 { return false }  // Protocol assignments, Teredo among them.
-    return !(head.0 == 0x3f && head.1 == 0xff && head.2 < 0x10)  // Documentation.
+    // 2001:db8::/32 and 3fff::/20 are for documentation, 2001::/23 for protocols, Teredo among them.
+    if head == (0x20, 0x01, 0x0d, 0xb8) { return false }
+    if head.0 == 0x20, head.1 == 0x01, head.2 < 0x02 { return false }
+    return !(head.0 == 0x3f && head.1 == 0xff && head.2 < 0x10)
   }
 
   /// The address of version 4 inside one of version 6.

@@ -8,16 +8,15 @@ import Testing
   /// Seventy-two files of every sample rate and format, each with another pitch, glide, vowel and loudness.
   @Test func voicesOfGeneratedFilesAreToldApart() throws {
     let classifier = PitchVoiceClassifier()
-    let rates = [8_000, 11_025, 16_000, 22_050, 44_100, 48_000]
-    var chance = SeededGenerator(seed: 7)
+    let rates = [8_000, 11_025, 16_000, 22_050, 44_100]
     var wrong: [String] = []
     var count = 0
     func check(_ kind: SoundMaker.Kind, _ expected: String) throws {
       var maker = SoundMaker()
-      maker.rate = rates[count % rates.count]
+      maker.rate = rates[count / 2 % rates.count]
       maker.encoding = SoundMaker.Encoding.allCases[count % SoundMaker.Encoding.allCases.count]
       maker.channels = 1 + count % 2
-      maker.seconds = 1.0
+      maker.seconds = 0.7
       count += 1
       let voice = classifier.classify(try AudioClip(maker.file(kind, seed: UInt64(count))))
       if voice.name != expected { wrong.append("\(kind) of file \(count): \(voice)") }
@@ -33,7 +32,6 @@ import Testing
     }
     print("voices: \(count - wrong.count) of \(count) right")
     #expect(wrong.count * 20 <= count, "\(wrong)")
-    _ = chance.next()
   }
 
   @Test func textsOfSixLanguagesAreToldApart() throws {
@@ -54,7 +52,9 @@ import Testing
     #expect(wrong.count * 20 <= count, "\(wrong.prefix(5))")
   }
 
-  @Test(arguments: ["", "42", "   ...   ", "Это совсем другой язык, и букв здесь хватает на три слова.", "ok"])
+  @Test(arguments: [
+    "", "42", "   ...   ", "Это совсем другой язык, и букв здесь хватает на три слова.", "ok",
+  ])
   func aTextThatSaysTooLittleOrIsInAnotherAlphabetHasNoLanguage(text: String) throws {
     let detector = try TrigramLanguageDetector(samples: LanguageSamples.all)
     #expect(detector.detect(text) == nil)
@@ -83,7 +83,7 @@ import Testing
     let file = maker.file(.voice(300), seed: 1)
     for length in 0...80 { _ = try? AudioClip(Array(file.prefix(length))) }
     var chance = SeededGenerator(seed: 3)
-    for _ in 0..<2_000 {
+    for _ in 0..<500 {
       var damaged = file
       for _ in 0..<3 {
         damaged[Int.random(in: 0..<48, using: &chance)] = UInt8.random(in: 0...255, using: &chance)

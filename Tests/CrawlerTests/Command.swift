@@ -15,7 +15,8 @@ import Testing
 /// Made with `posix_spawn`, because `Process.waitUntilExit` on Linux may never return.
 final class Command {
   /// The built program: beside the test bundle, where SwiftPM puts it under its product's or its target's name.
-  static let path = ["crawler", "ReliabilityCrawler"].map { built($0) }
+  static let path =
+    ["crawler", "ReliabilityCrawler"].map { built($0) }
     .first { FileManager.default.isExecutableFile(atPath: $0) } ?? built("crawler")
 
   private static func built(_ name: String) -> String {

@@ -10,7 +10,8 @@ import Testing
   static func find(_ number: Int) -> Find {
     let url = "http://example.org/\(number).wav"
     let metadata = FindMetadata(
-      url: url, page: "http://example.org/", title: "Find \"\(number)\"", voice: "child", bytes: number,
+      url: url, page: "http://example.org/", title: "Find \"\(number)\"", voice: "child",
+      bytes: number,
       sha256: "ab", contentType: "audio/wav", foundAt: "now")
     return Find(url: url, metadata: metadata)
   }
@@ -72,19 +73,17 @@ import Testing
   func aCallThatFailsLeavesNoOrphans(error: ErrorNumber) async throws {
     var met = 0
     for persistently in [false, true] {
-      for call in 1...80 {
+      // The odd places with one error, the even ones with the other, so that each place is met in little time.
+      for call in stride(from: error == .inputOutput ? 1 : 2, through: 60, by: 2) {
         let disk = try Self.disk()
         let ledger = try await Ledger("out", fileSystem: disk.fileSystem)
         #expect(try await ledger.commit(Self.find(1)))
         var acknowledged = [Self.find(1).url]
         let before = disk.faultsMet
         disk.fail(nil, at: call, with: error, persistently: persistently)
-        for number in 2...3 {
-          if (try? await ledger.commit(Self.find(number))) != nil {
-            acknowledged.append(Self.find(number).url)
-            #expect(ledger.contains(Self.find(number).url))
-          }
-        }
+        let find = Self.find(2)
+        if (try? await ledger.commit(find)) != nil { acknowledged.append(find.url) }
+        #expect(ledger.contains(find.url) == acknowledged.contains(find.url))
         met += disk.faultsMet - before
         disk.clearFaults()
         try await Self.check(disk.restarted(after: .powerCut), acknowledged)
@@ -94,27 +93,27 @@ import Testing
       }
     }
     print("ledger: \(met) calls failed")
-    #expect(met > 40)
+    #expect(met >= 20)
   }
 
   /// Power cuts at every call of commits, in the states each may leave.
   @Test func everyCrashLeavesOutputsThatAgree() async throws {
     var options = ExplorationOptions()
-    options.samples = 6
-    options.exhaustiveStates = 6
+    options.samples = 2
+    options.exhaustiveStates = 2
     options.secondCrashStates = 1
     let report = try await SimulatedDisk.explore(
       options: options, prepare: { try $0.makeDirectory("out") },
       run: { disk in
         let ledger = try await Ledger("out", fileSystem: disk.fileSystem)
-        for number in 1...3 {
+        for number in 1...2 {
           _ = try await ledger.commit(Self.find(number))
           disk.acknowledge(Self.find(number).url)
         }
       },
       check: Self.check)
     print("ledger: \(report)")
-    #expect(report.distinctStates > 50)
+    #expect(report.distinctStates > 20)
   }
 
   @Test func aManifestOfSomethingElseIsNotTouched() async throws {

@@ -31,7 +31,8 @@ import Testing
   static func smallSite() throws -> Site {
     try Site { request in
       switch request.path {
-      case "/": Site.page("<title>One</title><a href=two><audio src=a.wav></audio><a href=b.wav>b</a>")
+      case "/":
+        Site.page("<title>One</title><a href=two><audio src=a.wav></audio><a href=b.wav>b</a>")
       case "/two": Site.page("<a href=/>back</a><audio src=c.wav></audio><audio src=a.wav></audio>")
       case "/a.wav", "/b.wav", "/c.wav": Site.sound()
       default: nil
@@ -134,11 +135,14 @@ import Testing
       switch path {
       case "/loop/1": return HTTPReply(status: 302, headers: [HTTPField("Location", "/loop/2")])
       case "/loop/2": return HTTPReply(status: 301, headers: [HTTPField("Location", "/loop/1")])
-      case "/out": return HTTPReply(status: 302, headers: [HTTPField("Location", "http://127.0.0.1:\(port)/")])
-      case "/outfile": return HTTPReply(status: 302, headers: [HTTPField("Location", "file:///etc/passwd")])
+      case "/out":
+        return HTTPReply(status: 302, headers: [HTTPField("Location", "http://127.0.0.1:\(port)/")])
+      case "/outfile":
+        return HTTPReply(status: 302, headers: [HTTPField("Location", "file:///etc/passwd")])
       case "/nowhere": return HTTPReply(status: 302)
       case "/redirected.wav":
-        return HTTPReply(status: 302, headers: [HTTPField("Location", "http://127.0.0.1:\(port)/x.wav")])
+        return HTTPReply(
+          status: 302, headers: [HTTPField("Location", "http://127.0.0.1:\(port)/x.wav")])
       case "/big": return Site.endless("text/html")
       case "/bigger": return Site.endless("text/html", count: 3 << 20)
       case "/big.wav": return Site.endless("audio/wav")
@@ -179,7 +183,8 @@ import Testing
     #expect(result.errors.contains("leads back"))
     #expect(result.errors.contains("redirects in a row"))
     let outside = scratch.names.filter {
-      !["urls.txt", "metadata.jsonl", "manifest.json", "errors.jsonl"].contains($0) && !$0.hasPrefix(".")
+      !["urls.txt", "metadata.jsonl", "manifest.json", "errors.jsonl"].contains($0)
+        && !$0.hasPrefix(".")
         && $0 != "errors.jsonl.lock"
     }
     #expect(outside == [])
@@ -234,7 +239,8 @@ import Testing
       let number = Int(request.path.dropFirst()) ?? (request.path == "/" ? 0 : -1)
       guard (0..<40).contains(number) else { return nil }
       return Site.page(
-        "<a href=/\(2 * number + 1)>a</a><a href=/\(2 * number + 2)>b</a><audio src=/\(number).wav>")
+        "<a href=/\(2 * number + 1)>a</a><a href=/\(2 * number + 2)>b</a><audio src=/\(number).wav>"
+      )
     }
     let scratch = ScratchDirectory()
     var crawl = TestCrawl([site.url], in: scratch.path)

@@ -66,7 +66,8 @@ struct RealTimeCrawlerProgramTests {
       let number = request.path == "/" ? 0 : Int(request.path.dropFirst()) ?? -1
       guard (0..<60).contains(number) else { return nil }
       return Site.page(
-        "<a href=/\(2 * number + 1)>a</a><a href=/\(2 * number + 2)>b</a><audio src=/\(number).wav>")
+        "<a href=/\(2 * number + 1)>a</a><a href=/\(2 * number + 2)>b</a><audio src=/\(number).wav>"
+      )
     }
     let scratch = ScratchDirectory()
     let arguments = [

@@ -70,7 +70,8 @@ struct TestCrawl {
     settings.attempts = 2
     settings.timeout = .seconds(30)
     settings.backoff = .milliseconds(1)
-    settings.breaker = CircuitBreaker.Configuration(consecutiveFailures: nil, failureRate: 1, minimumVolume: 100)
+    settings.breaker = CircuitBreaker.Configuration(
+      consecutiveFailures: nil, failureRate: 1, minimumVolume: 100)
   }
 
   struct Result {
@@ -97,7 +98,8 @@ struct TestCrawl {
     try await ledger.close()
     let errors = (try? String(contentsOfFile: "\(directory)/errors.jsonl", encoding: .utf8)) ?? ""
     return Result(
-      figures: figures, leftOut: leftOut, outputs: try await Outputs.read(directory), errors: errors,
+      figures: figures, leftOut: leftOut, outputs: try await Outputs.read(directory),
+      errors: errors,
       news: news.lines.withLock { $0 })
   }
 

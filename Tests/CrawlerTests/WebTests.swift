@@ -22,19 +22,21 @@ import Testing
   }
 
   @Test(arguments: [
-    "file:///etc/passwd", "javascript:alert(1)", "ftp://example.org/", "mailto:a@b", "//example.org",
+    "file:///etc/passwd", "javascript:alert(1)", "ftp://example.org/", "mailto:a@b",
+    "//example.org",
     "http://", "http://user@example.org/", "http://example.org:0/", "http://example.org:70000/",
     "http://exa mple.org/", "http://exämple.org/", "http://[::1", "/path", "", "http://a%2eb/",
     "http://x/" + String(repeating: "a", count: 3_000),
   ])
   func whatIsNotTheWebIsNoAddress(text: String) { #expect(WebAddress(text) == nil) }
 
-  @Test(arguments: [
-    ("c.html", "http://h/a/c.html"), ("../c", "http://h/c"), ("/x/./y", "http://h/x/y"),
-    ("?q", "http://h/a/b?q"), ("#top", "http://h/a/b?old"), ("//other/z", "http://other/z"),
-    ("https://s/z", "https://s/z"), ("../../../../x", "http://h/x"), ("a:b/c", nil),
-    ("file:///x", nil), ("..%2f..%2fx", "http://h/a/..%2f..%2fx"),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("c.html", "http://h/a/c.html"), ("../c", "http://h/c"), ("/x/./y", "http://h/x/y"),
+      ("?q", "http://h/a/b?q"), ("#top", "http://h/a/b?old"), ("//other/z", "http://other/z"),
+      ("https://s/z", "https://s/z"), ("../../../../x", "http://h/x"), ("a:b/c", nil),
+      ("file:///x", nil), ("..%2f..%2fx", "http://h/a/..%2f..%2fx"),
+    ] as [(String, String?)])
   func aReferenceIsResolved(reference: String, expected: String?) throws {
     let base = try #require(WebAddress("http://h/a/b?old"))
     #expect(base.resolve(reference)?.description == expected)
@@ -43,7 +45,8 @@ import Testing
   @Test(arguments: [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
     "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.2.1", "::", "::1",
-    "fe80::1", "fc00::1", "fd12::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",
+    "fe80::1", "fc00::1", "fd12::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "::127.0.0.1",
     "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1", "2001::1", "2130706433", "0x7f.1", "127.1",
   ])
   func addressesThatAreNotPublicAreKnown(text: String) throws {
@@ -79,8 +82,11 @@ import Testing
   /// Random pieces of markup, and pages made to be slow: no trap, and time in proportion to their length.
   @Test(.offThePool) func noPageIsTooStrange() {
     var chance = SeededGenerator(seed: 5)
-    let pieces = ["<", ">", "<a", " href=", "\"", "'", "<!--", "-->", "</", "<script", "</script>", "&#", "&amp;", ";",
-      "\u{0}", "ü", "<title>", "=", "/", "<a href=x>", "<audio src=", "<![CDATA["]
+    let pieces = [
+      "<", ">", "<a", " href=", "\"", "'", "<!--", "-->", "</", "<script", "</script>", "&#",
+      "&amp;", ";",
+      "\u{0}", "ü", "<title>", "=", "/", "<a href=x>", "<audio src=", "<![CDATA[",
+    ]
     for _ in 0..<400 {
       let count = Int.random(in: 0..<60, using: &chance)
       let text = (0..<count).map { _ in pieces.randomElement(using: &chance)! }.joined()
@@ -127,37 +133,45 @@ import Testing
     #expect(rules.allows("/a/b.pdf?x"))
     #expect(rules.allows("/robots.txt"))
     #expect(rules.crawlDelay == .seconds(2.5))
-    let own = RobotsRules("User-agent: Swift-Reliability-Crawler\nAllow: /\nUser-agent: *\nDisallow: /")
+    let own = RobotsRules(
+      "User-agent: Swift-Reliability-Crawler\nAllow: /\nUser-agent: *\nDisallow: /")
     #expect(own.allows("/x"))
     #expect(RobotsRules("User-agent: *\nCrawl-delay: 1e9").crawlDelay == RobotsRules.longestDelay)
-    #expect(!RobotsRules("User-agent: *\nDisallow: /" + String(repeating: "*a", count: 200) + "$")
-      .allows("/" + String(repeating: "a", count: 2_000)) == true)
+    #expect(
+      !RobotsRules("User-agent: *\nDisallow: /" + String(repeating: "*a", count: 200) + "$")
+        .allows("/" + String(repeating: "a", count: 2_000)) == true)
   }
 
   @Test func aFrontierGivesOutEachAddressOnceAndKnowsWhenAPageIsDone() throws {
     var frontier = Frontier(mostPages: 2, capacity: 4)
-    func address(_ text: String) throws -> WebAddress { try #require(WebAddress("http://h/\(text)")) }
+    func address(_ text: String) throws -> WebAddress {
+      try #require(WebAddress("http://h/\(text)"))
+    }
     let page = Frontier.Page(address: try address("1"), depth: 0)
-    #expect(frontier.add(page))
-    #expect(!frontier.add(page))
-    let job = try #require(frontier.next())
-    #expect(job == .page(page))
+    let isNew = [frontier.add(page), frontier.add(page)]
+    #expect(isNew == [true, false])
+    let first = frontier.next()
+    #expect(first == .page(page))
     let context = PageContext(address: page.address, title: "", text: "", depth: 0)
     let candidate = Frontier.Candidate(address: try address("a.wav"), page: context)
-    #expect(frontier.add(candidate))
-    #expect(frontier.add(Frontier.Page(address: try address("2"), depth: 1)))
-    #expect(frontier.add(Frontier.Page(address: try address("3"), depth: 1)))
-    #expect(!frontier.add(Frontier.Page(address: try address("4"), depth: 1)))
+    let isTaken = [
+      frontier.add(candidate), frontier.add(Frontier.Page(address: try address("2"), depth: 1)),
+      frontier.add(Frontier.Page(address: try address("3"), depth: 1)),
+      frontier.add(Frontier.Page(address: try address("4"), depth: 1)),
+    ]
+    #expect(isTaken == [true, true, true, false])
     #expect(frontier.leftOut == 1)
-    #expect(frontier.finish(job) == nil)
-    let second = try #require(frontier.next())
+    let unfinished = frontier.finish(.page(page))
+    #expect(unfinished == nil)
+    let second = frontier.next()
     #expect(second == .candidate(candidate))
-    #expect(frontier.finish(second)?.address == page.address)
-    let third = try #require(frontier.next())
-    #expect(frontier.next() == nil)
-    #expect(!frontier.isDone)
-    #expect(frontier.finish(third) != nil)
-    #expect(frontier.isDone)
-    #expect(frontier.pagesWaiting == 1)
+    let finished = frontier.finish(.candidate(candidate))
+    #expect(finished?.address == page.address)
+    let next = frontier.next()
+    let third = try #require(next)
+    let fourth = frontier.next()
+    #expect(fourth == nil && !frontier.isDone)
+    let last = frontier.finish(third)
+    #expect(last != nil && frontier.isDone && frontier.pagesWaiting == 1)
   }
 }
