@@ -179,20 +179,21 @@ final class Crawl: Sendable {
       }
       if sites.contains(address.site), page.depth < plan.depth { links.append(address) }
     }
-    let (found, media, known) = (links, candidates, candidates.filter { ledger.contains("\($0)") })
-    let knownURLs = Set(known)
-    let (newLinks, newMedia) = queue.update { frontier in
+    let (found, media) = (links, candidates)
+    let known = Set(candidates.filter { ledger.contains($0.description) })
+    let (newLinks, newMedia, newKnown) = queue.update { frontier in
       (
         found.filter { frontier.add(Frontier.Page(address: $0, depth: page.depth + 1)) },
-        media.filter {
-          !knownURLs.contains($0) && frontier.add(Frontier.Candidate(address: $0, page: context))
-        }.count
+        media.count {
+          !known.contains($0) && frontier.add(Frontier.Candidate(address: $0, page: context))
+        },
+        known.count { frontier.addKnown($0) }
       )
     }
     let outside = refused
     tally.add { figures in
       figures.candidates += newMedia
-      figures.known += knownURLs.count
+      figures.known += newKnown
       figures.linksRefused += outside
     }
     await keep { try await $0.note(links: newLinks, depth: page.depth + 1) }

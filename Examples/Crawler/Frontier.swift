@@ -70,6 +70,11 @@ struct Frontier: Sendable {
     if wasPage { pagesBegun += 1 }
   }
 
+  /// Notes a candidate that the outputs have already.
+  ///
+  /// - Returns: Whether it is met for the first time.
+  mutating func addKnown(_ address: WebAddress) -> Bool { notes(address) }
+
   private mutating func notes(_ address: WebAddress) -> Bool {
     if seen.contains(address) { return false }
     guard seen.count < capacity else {

@@ -74,7 +74,8 @@ import Testing
     var met = 0
     for persistently in [false, true] {
       // The odd places with one error, the even ones with the other, so that each place is met in little time.
-      for call in stride(from: error == .inputOutput ? 1 : 2, through: 60, by: 2) {
+      let first = error == .inputOutput ? 1 : 2
+      for call in stride(from: first, through: 60, by: persistently ? 10 : 2) {
         let disk = try Self.disk()
         let ledger = try await Ledger("out", fileSystem: disk.fileSystem)
         #expect(try await ledger.commit(Self.find(1)))

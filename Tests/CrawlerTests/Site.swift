@@ -94,8 +94,13 @@ struct TestCrawl {
     ) { piece in news.lines.withLock { $0.append("\(piece)") } }
     let (figures, leftOut, _) = await crawl.perform()
     fetcher.stop()
-    await failures.close()
-    try await ledger.close()
+    let directory = directory
+    // In a task of its own, which nobody has cancelled.
+    let outputs = try await Task {
+      await failures.close()
+      try await ledger.close()
+      return try await Outputs.read(directory)
+    }.value
     let errors = (try? String(contentsOfFile: "\(directory)/errors.jsonl", encoding: .utf8)) ?? ""
     return Result(
       figures: figures, leftOut: leftOut, outputs: try await Outputs.read(directory),
