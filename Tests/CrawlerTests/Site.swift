@@ -103,7 +103,7 @@ struct TestCrawl {
     }.value
     let errors = (try? String(contentsOfFile: "\(directory)/errors.jsonl", encoding: .utf8)) ?? ""
     return Result(
-      figures: figures, leftOut: leftOut, outputs: try await Outputs.read(directory),
+      figures: figures, leftOut: leftOut, outputs: outputs,
       errors: errors,
       news: news.lines.withLock { $0 })
   }
