@@ -135,8 +135,8 @@ let package = Package(
       .testTarget(
         name: "CrawlerTests",
         dependencies: [
-          "Reliability", "ReliabilityExampleSupport", "ReliabilityCrawler",
-          "ReliabilityTesting", "ReliabilityTestSupport",
+          "Reliability", "ReliabilityExampleSupport", "ReliabilityCrawler", "BackoffLock",
+          "ReliabilityIO", "ReliabilityTesting", "ReliabilityTestSupport",
         ]),
       .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
     ]
