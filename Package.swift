@@ -68,6 +68,7 @@ let programs: [Product] =
   ? []
   : [
     .executable(name: "downloader", targets: ["ReliabilityDownloader"]),
+    .executable(name: "crawler", targets: ["ReliabilityCrawler"]),
     .executable(name: "benchmarks", targets: ["ReliabilityBenchmarks"]),
   ]
 
@@ -100,6 +101,9 @@ let package = Package(
         name: "ReliabilityDownloadYardstick",
         dependencies: ["Reliability", "ReliabilityExampleSupport"],
         path: "Benchmarks/DownloadYardstick"),
+      .executableTarget(
+        name: "ReliabilityCrawler", dependencies: ["Reliability", "ReliabilityExampleSupport"],
+        path: "Examples/Crawler"),
       .target(name: "CReliabilityAllocationCounter", path: "Benchmarks/AllocationCounter"),
       .executableTarget(
         name: "ReliabilityBenchmarks",
@@ -140,6 +144,12 @@ let package = Package(
         dependencies: [
           "Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader",
           "ReliabilityTestSupport",
+        ]),
+      .testTarget(
+        name: "CrawlerTests",
+        dependencies: [
+          "Reliability", "ReliabilityExampleSupport", "ReliabilityCrawler", "BackoffLock",
+          "ReliabilityIO", "ReliabilityTesting", "ReliabilityTestSupport",
         ]),
       .testTarget(name: "HouseTests", dependencies: ["Reliability"]),
     ]
