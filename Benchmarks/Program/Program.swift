@@ -26,6 +26,7 @@ struct Program {
     LockBenchmarks.all,
     DeadLetterBenchmarks.all,
     JobBenchmarks.all,
+    DurableJobBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
 

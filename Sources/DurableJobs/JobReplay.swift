@@ -124,8 +124,12 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// When something is due on the table's clock that was so far off at a moment.
+  ///
+  /// Of another start of the machine only the wall clock tells, which may have jumped: then it is overdue by nothing.
   private func due(_ delay: Int64, wall: Int64, up: Int64) -> Int64 {
-    now.monotonic.adding(max(0, delay) - min(max(0, delay), age(wall: wall, up: up)))
+    let age = age(wall: wall, up: up)
+    if isThisBoot { return now.monotonic.subtracting(age).adding(delay) }
+    return now.monotonic.adding(max(0, delay) - min(max(0, delay), age))
   }
 
   private mutating func readJob(_ cursor: inout JSONCursor) -> Bool {
@@ -297,6 +301,7 @@ struct JobReplay: @unchecked Sendable {
     entry.record.endedAt = nil
     entry.holdsKey = entry.record.options.unique != nil
     entry.readyAt = now.monotonic.subtracting(age(wall: at, up: up))
+    entry.due = 0
     entry.order = sequence
     sequence += 1
     return true
@@ -388,7 +393,7 @@ extension JobEntry {
   fileprivate func becomeReady() {
     guard record.state == .scheduled || record.state == .retrying else { return }
     // Of a date it is not known when it came by the monotonic clock; such a job begins to age now.
-    if !isDated { readyAt = due }
+    if isDated { due = 0 } else { readyAt = due }
     isDated = false
   }
 
