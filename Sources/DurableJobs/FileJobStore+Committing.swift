@@ -180,7 +180,7 @@ extension FileJobStore {
     let moment = moments()
     let now = JobTable.Time(monotonic: clock.now, wall: moment.wall)
     var replay = JobReplay(options.limits.rules, now: now, moment: moment)
-    for try await record in log.records() { replay.read(record.payload) }
+    for try await record in log.records() { replay.take(record.payload) }
     return replay.finished(running: running, isReading: isReading)
   }
 }

@@ -28,6 +28,8 @@ struct JobReplay: @unchecked Sendable {
   private let moment: PersistedMoment
   /// Whether the records that come are of this start of the machine.
   private var isThisBoot = false
+  /// The jobs in the order of their records: as a rule the one in which they became ready.
+  private var read: [JobEntry] = []
   private var sequence: UInt64 = 1
   // Most jobs of a queue have the same kind and options: those of the one before are tried first.
   private var lastKind: (text: [UInt8], index: Int)?
@@ -44,7 +46,7 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// Takes a record in.
-  mutating func read(_ record: ArraySlice<UInt8>) {
+  mutating func take(_ record: ArraySlice<UInt8>) {
     if !apply(record) { unknown.append(Array(record)) }
   }
 
@@ -86,7 +88,7 @@ struct JobReplay: @unchecked Sendable {
     guard cursor.enterArray() else { return false }
     while cursor.hasNextElement() {
       guard let record = cursor.skipValue() else { return false }
-      read(record)
+      take(record)
     }
     return true
   }
@@ -186,6 +188,7 @@ struct JobReplay: @unchecked Sendable {
     entry.order = sequence
     sequence += 1
     table.entries[id] = entry
+    read.append(entry)
     if !unknown.ofJob.isEmpty || !unknown.ofOptions.isEmpty { unknownMembers[id] = unknown }
     return true
   }
@@ -332,7 +335,7 @@ struct JobReplay: @unchecked Sendable {
     var waiting: [JobEntry] = []
     var ended: [JobEntry] = []
     waiting.reserveCapacity(table.entries.count)
-    for entry in table.entries.values {
+    for entry in read where table.entries[entry.record.id.rawValue] === entry {
       arrange(entry, running[entry.record.id.rawValue], isReading: isReading)
       if entry.record.state.isEnd {
         ended.append(entry)
@@ -347,9 +350,8 @@ struct JobReplay: @unchecked Sendable {
       }
       approximateSize += 220 + Int64(entry.record.payload.count)
     }
-    waiting.sort { ($0.readyAt, $0.order) < ($1.readyAt, $1.order) }
-    ended.sort { $0.order < $1.order }
-    for entry in waiting + ended {
+    read = []
+    for entry in Self.sorted(waiting) + ended.sorted(by: { $0.order < $1.order }) {
       entry.order = 0
       table.stand(entry)
       // A running one comes back to where it was.
@@ -359,6 +361,19 @@ struct JobReplay: @unchecked Sendable {
     table.nextToken = max(table.nextToken, head.tokens)
     _ = table.trim(now: now)
     for id in unknownMembers.keys where table.entries[id] == nil { unknownMembers[id] = nil }
+  }
+
+  /// Jobs in the order in which they became ready.
+  private static func sorted(_ jobs: [JobEntry]) -> [JobEntry] {
+    // Of numbers, not of objects: that is several times as fast, and most often nothing is to be done.
+    let keys = jobs.indices.map {
+      (readyAt: jobs[$0].readyAt, order: jobs[$0].order, index: $0)
+    }
+    let isSorted = zip(keys, keys.dropFirst()).allSatisfy {
+      ($0.readyAt, $0.order) < ($1.readyAt, $1.order)
+    }
+    if isSorted { return jobs }
+    return keys.sorted { ($0.readyAt, $0.order) < ($1.readyAt, $1.order) }.map { jobs[$0.index] }
   }
 
   private func arrange(
