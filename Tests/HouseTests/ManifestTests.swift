@@ -22,7 +22,7 @@ import Testing
     ],
     "DurableJobs": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
-      "RateLimiting", "DeadLetterQueue",
+      "RateLimiting", "DeadLetterQueue", "AtomicStore",
     ],
     "ReliabilityFoundation": ["ReliabilityCore", "ErrorContext", "RetryKit", "AtomicStore"],
     "ReliabilityTesting": ["ReliabilityCore", "ReliabilityIO"],
