@@ -137,7 +137,9 @@ let package = Package(
         dependencies: ["ReliabilityTesting", "ReliabilityTestSupport", "ReliabilityIO"]),
       .executableTarget(
         name: "ReliabilityCrashLab",
-        dependencies: ["BackoffLock", "AtomicStore", "ReliabilityIO", "ReliabilityTesting"],
+        dependencies: [
+          "BackoffLock", "AtomicStore", "DurableJobs", "ReliabilityIO", "ReliabilityTesting",
+        ],
         path: "Tests/CrashLab/Driver"),
       .testTarget(
         name: "ExamplesTests",

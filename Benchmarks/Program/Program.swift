@@ -29,6 +29,7 @@ struct Program {
     DeadLetterBenchmarks.all,
     JobBenchmarks.all,
     ProcessBenchmarks.all,
+    DurableJobBenchmarks.all,
     MetricsBenchmarks.all,
   ].flatMap(\.self)
 

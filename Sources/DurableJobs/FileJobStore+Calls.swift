@@ -51,9 +51,12 @@ extension FileJobStore {
 
   /// Makes leases longer; writes nothing, because a lease means something only as long as the owner lives.
   public func renew(_ leases: [JobLease], for duration: Duration) async throws -> [JobLease] {
-    try requireWritable()
     let now = now
-    return state.withLock { $0.table.renew(leases, for: duration, now: now) }
+    return try state.withLock { state in
+      // Also while the disk fails: what runs is not lost by that.
+      if state.outage == nil { try state.requireWritable(path) }
+      return state.table.renew(leases, for: duration, now: now)
+    }
   }
 
   /// Says what became of claimed jobs, all or none.

@@ -96,7 +96,9 @@ extension FileJobStore {
 
   /// Writes what waits, and passes the turn on.
   private nonisolated(nonsending) func lead() async throws {
-    let (records, durability) = state.withLock { $0.begin(now: now, moment: moments()) }
+    // The wall clock may be a user's: not to be asked with the lock.
+    let (now, moment) = (now, moments())
+    let (records, durability) = state.withLock { $0.begin(now: now, moment: moment) }
     let end: AppendLog.Position?
     do {
       end = try await write(records, durability)
@@ -180,7 +182,7 @@ extension FileJobStore {
     let moment = moments()
     let now = JobTable.Time(monotonic: clock.now, wall: moment.wall)
     var replay = JobReplay(options.limits.rules, now: now, moment: moment)
-    for try await record in log.records() { replay.read(record.payload) }
+    for try await record in log.records() { replay.take(record.payload) }
     return replay.finished(running: running, isReading: isReading)
   }
 }

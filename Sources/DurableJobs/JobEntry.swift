@@ -16,7 +16,9 @@ final class JobEntry {
   ///
   /// A job that is given back, or whose worker was lost, keeps its rank: it goes where it came from.
   var order: UInt64 = 0
-  /// When it is due: on the monotonic clock, or on the wall clock when it waits for a date.
+  /// When it is due, or was when it is ready: on the monotonic clock, or on the wall clock while it waits for a date.
+  ///
+  /// Zero for one that did not wait.
   var due: Int64 = 0
   /// Its place in the line, heap or list it stands in.
   ///

@@ -8,7 +8,7 @@ struct JobLineState {
   var crashes = 0
   var redrives = 0
   var token: UInt64 = 0
-  /// How long until it is due, at the moment of the snapshot.
+  /// How long until it is due, at the moment of the snapshot; negative when it is overdue.
   var delay: Int64?
   /// The date it waits for.
   var date: Int64?
@@ -112,7 +112,8 @@ extension JobFailure {
 struct SnapshotJob: Sendable {
   private let record: JobRecord
   private let token: UInt64
-  private let readyAt: Int64
+  /// Since when it is ready, or was when it began to run.
+  private let readySince: Int64
   private let due: Int64
   private let isDated: Bool
   private let holdsKey: Bool
@@ -124,7 +125,8 @@ struct SnapshotJob: Sendable {
     record = entry.record
     order = entry.order
     token = entry.token
-    readyAt = entry.readyAt
+    // One that waited was seen to be ready some time after it was.
+    readySince = entry.due != 0 && !entry.isDated ? entry.due : entry.readyAt
     due = entry.due
     isDated = entry.isDated
     holdsKey = entry.holdsKey
@@ -156,12 +158,12 @@ struct SnapshotJob: Sendable {
     state.holdsKey = holdsKey || record.state.isEnd || record.options.unique == nil
     var age: Int64 = 0
     switch record.state {
-    case .pending: age = max(0, now.monotonic.subtracting(readyAt))
+    case .pending: age = max(0, now.monotonic.subtracting(readySince))
     case .running:
-      age = max(0, now.monotonic.subtracting(readyAt))
+      age = max(0, now.monotonic.subtracting(readySince))
       state.token = token
     case .scheduled, .retrying:
-      if isDated { state.date = due } else { state.delay = max(0, due.subtracting(now.monotonic)) }
+      if isDated { state.date = due } else { state.delay = due.subtracting(now.monotonic) }
     case .completed, .failed, .dead, .cancelled: break
     }
     line.text(#","from":"#)

@@ -224,7 +224,10 @@ extension JobQueue {
       let cleans = now >= shell.nextCleanup
       if beats { shell.nextHeartbeat = now.adding(third) }
       if cleans { shell.nextCleanup = now.adding(configuration.cleanupInterval.nanoseconds) }
-      return (beats ? shell.runs.values.map(\.item.lease) : [], beats, cleans)
+      let held = beats ? Set(shell.runs.values.map(\.item.lease)) : []
+      return (
+        Array(held.union(beats ? shell.settlingLeases.values.map(\.self) : [])), beats, cleans
+      )
     }
     do {
       if !leases.isEmpty {

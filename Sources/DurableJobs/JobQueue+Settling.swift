@@ -69,7 +69,7 @@ extension JobQueue {
       let dead = DeadJob(
         job: job, error: error, category: classification.category, report: ErrorReport(error),
         attempts: job.failures.map(AttemptRecord.init) + [record])
-      guard await persistently({ try await sink.add(dead) }) != nil else { return }
+      guard await persistently(item.lease, { try await sink.add(dead) }) != nil else { return }
     }
     let isDead = configuration.deadLetters != nil
     guard await put(item.lease, .failed(failure, isDead: isDead)) else { return refused(item) }
@@ -96,17 +96,24 @@ extension JobQueue {
     do {
       return try await store.settle(settlement).first ?? false
     } catch {
-      let answer = await persistently(after: error) { try await self.store.settle(settlement) }
+      let answer = await persistently(lease, after: error) {
+        try await self.store.settle(settlement)
+      }
       return answer?.first ?? false
     }
   }
 
   /// Tries until it works, with a growing delay, or until the queue has been stopped in vain.
   ///
+  /// The job's lease is renewed all the while: a full disk must not have it run again.
+  ///
   /// - Returns: `nil` when it never worked.
   private func persistently<Answer: Sendable>(
-    after first: (any Error)? = nil, _ body: @Sendable () async throws -> Answer
+    _ lease: JobLease, after first: (any Error)? = nil,
+    _ body: @Sendable () async throws -> Answer
   ) async -> Answer? {
+    shell.withLock { $0.settlingLeases[lease.token] = lease }
+    defer { shell.withLock { _ = $0.settlingLeases.removeValue(forKey: lease.token) } }
     var delays = Backoff.exponential(
       base: .milliseconds(50), cap: .seconds(5), jitter: .equal
     ).delays(using: configuration.randomness)

@@ -43,6 +43,7 @@ extension JobQueue {
       shell.counts.abandoned += 1
       shell.runs[run.item.lease.token] = nil
       shell.unsettled += 1
+      shell.settlingLeases[run.item.lease.token] = run.item.lease
       if configuration.abandonedSlot == .held { shell.heldSlots += 1 }
       return reason
     }
@@ -59,7 +60,10 @@ extension JobQueue {
       case .shutdown: await self.release(run.item)
       case .cancelled, .lost: break
       }
-      self.shell.withLock { $0.unsettled -= 1 }
+      self.shell.withLock { shell in
+        shell.unsettled -= 1
+        shell.settlingLeases[run.item.lease.token] = nil
+      }
       self.noteChange()
       if takesSlot {
         self.leave(run.kind)

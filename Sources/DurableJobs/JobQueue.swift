@@ -100,6 +100,8 @@ public final class JobQueue: MetricsSource {
     var runs: [UInt64: JobRun] = [:]
     /// Settlements that are not stored yet.
     var unsettled = 0
+    /// Leases of jobs whose outcome or dead letter is still to be stored, by token: they are renewed as those of runs are.
+    var settlingLeases: [UInt64: JobLease] = [:]
     /// Jobs that were cancelled between their claim and the beginning of their run.
     var cancelledEarly: Set<JobID> = []
     var cancelledLongAgo: Set<JobID> = []

@@ -7,11 +7,11 @@ internal import ReliabilityCore
 ///
 /// Unchecked: made by one task, and handed whole to the lock that guards the table from then on.
 struct JobReplay: @unchecked Sendable {
-  private(set) var table: JobTable
+  var table: JobTable
   private(set) var head = JobLineHead()
   /// Records of a kind that this version does not know.
   private(set) var unknown: [[UInt8]] = []
-  private(set) var unknownMembers: [UInt64: UnknownMembers] = [:]
+  var unknownMembers: [UInt64: UnknownMembers] = [:]
   /// Changes of jobs whose own record is lost.
   private(set) var strayChanges = 0
 
@@ -22,12 +22,14 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// About how many bytes a file takes that holds each job once.
-  private(set) var approximateSize: Int64 = 0
+  var approximateSize: Int64 = 0
 
-  private let now: JobTable.Time
+  let now: JobTable.Time
   private let moment: PersistedMoment
   /// Whether the records that come are of this start of the machine.
   private var isThisBoot = false
+  /// The jobs in the order of their records: as a rule the one in which they became ready.
+  var read: [JobEntry] = []
   private var sequence: UInt64 = 1
   // Most jobs of a queue have the same kind and options: those of the one before are tried first.
   private var lastKind: (text: [UInt8], index: Int)?
@@ -44,7 +46,7 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// Takes a record in.
-  mutating func read(_ record: ArraySlice<UInt8>) {
+  mutating func take(_ record: ArraySlice<UInt8>) {
     if !apply(record) { unknown.append(Array(record)) }
   }
 
@@ -86,7 +88,7 @@ struct JobReplay: @unchecked Sendable {
     guard cursor.enterArray() else { return false }
     while cursor.hasNextElement() {
       guard let record = cursor.skipValue() else { return false }
-      read(record)
+      take(record)
     }
     return true
   }
@@ -124,8 +126,12 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// When something is due on the table's clock that was so far off at a moment.
+  ///
+  /// Of another start of the machine only the wall clock tells, which may have jumped: then it is overdue by nothing.
   private func due(_ delay: Int64, wall: Int64, up: Int64) -> Int64 {
-    now.monotonic.adding(max(0, delay) - min(max(0, delay), age(wall: wall, up: up)))
+    let age = age(wall: wall, up: up)
+    if isThisBoot { return now.monotonic.subtracting(age).adding(delay) }
+    return now.monotonic.adding(max(0, delay) - min(max(0, delay), age))
   }
 
   private mutating func readJob(_ cursor: inout JSONCursor) -> Bool {
@@ -182,6 +188,7 @@ struct JobReplay: @unchecked Sendable {
     entry.order = sequence
     sequence += 1
     table.entries[id] = entry
+    read.append(entry)
     if !unknown.ofJob.isEmpty || !unknown.ofOptions.isEmpty { unknownMembers[id] = unknown }
     return true
   }
@@ -297,6 +304,7 @@ struct JobReplay: @unchecked Sendable {
     entry.record.endedAt = nil
     entry.holdsKey = entry.record.options.unique != nil
     entry.readyAt = now.monotonic.subtracting(age(wall: at, up: up))
+    entry.due = 0
     entry.order = sequence
     sequence += 1
     return true
@@ -304,91 +312,14 @@ struct JobReplay: @unchecked Sendable {
 
   /// A number that must not be given again, also when the record of the job is lost.
   private mutating func meet(_ id: UInt64) { head.nextID = max(head.nextID, id + 1) }
-
-  // MARK: The end
-
-  /// Gives every job its place.
-  ///
-  /// - Parameters:
-  ///   - running: The jobs that workers of this process have, by number, with their tokens and the ends of their leases; those
-  ///     of everybody else are dead.
-  ///   - isReading: Whether somebody else may own the store: then what runs is left to run.
-  consuming func finished(
-    running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:], isReading: Bool = false
-  ) -> JobReplay {
-    var result = self
-    result.arrangeAll(running, isReading: isReading)
-    return result
-  }
-
-  private mutating func arrangeAll(
-    _ running: [UInt64: (token: UInt64, leaseEnd: Int64)], isReading: Bool
-  ) {
-    var waiting: [JobEntry] = []
-    var ended: [JobEntry] = []
-    waiting.reserveCapacity(table.entries.count)
-    for entry in table.entries.values {
-      arrange(entry, running[entry.record.id.rawValue], isReading: isReading)
-      if entry.record.state.isEnd {
-        ended.append(entry)
-      } else {
-        table.live += 1
-        if entry.holdsKey,
-          let slot = table.keySlot(of: entry.record.options.unique, kindIndex: entry.kindIndex)
-        {
-          table.keys[slot] = entry.record.id.rawValue
-        }
-        waiting.append(entry)
-      }
-      approximateSize += 220 + Int64(entry.record.payload.count)
-    }
-    waiting.sort { ($0.readyAt, $0.order) < ($1.readyAt, $1.order) }
-    ended.sort { $0.order < $1.order }
-    for entry in waiting + ended {
-      entry.order = 0
-      table.stand(entry)
-      // A running one comes back to where it was.
-      if entry.record.state == .running { entry.order = entry.place }
-    }
-    table.nextID = max(table.nextID, head.nextID)
-    table.nextToken = max(table.nextToken, head.tokens)
-    _ = table.trim(now: now)
-    for id in unknownMembers.keys where table.entries[id] == nil { unknownMembers[id] = nil }
-  }
-
-  private func arrange(
-    _ entry: JobEntry, _ running: (token: UInt64, leaseEnd: Int64)?, isReading: Bool
-  ) {
-    switch entry.record.state {
-    case .running, .pending:
-      if let running {
-        entry.record.state = .running
-        (entry.token, entry.leaseEnd) = running
-      } else if entry.record.state == .running {
-        if isReading {
-          entry.leaseEnd = .max
-        } else {
-          entry.record.state = .pending
-          entry.token = 0
-        }
-      }
-    case .scheduled, .retrying:
-      if entry.isDated ? entry.due <= now.wall : entry.due <= now.monotonic {
-        if entry.isDated { entry.readyAt = now.monotonic }
-        entry.becomeReady()
-        entry.record.state = .pending
-      }
-    case .completed, .failed, .dead, .cancelled: break
-    }
-  }
 }
 
 extension JobEntry {
   /// The time that a job waited for has come: it counts as ready since then.
-  fileprivate func becomeReady() {
+  func becomeReady() {
     guard record.state == .scheduled || record.state == .retrying else { return }
     // Of a date it is not known when it came by the monotonic clock; such a job begins to age now.
-    if !isDated { readyAt = due }
+    if isDated { due = 0 } else { readyAt = due }
     isDated = false
   }
 

@@ -15,12 +15,6 @@ extension JobTable {
     while let entry = dated.popFirst(due: now.wall) { arrive(entry, now: now) }
   }
 
-  /// A job whose heap has let it go.
-  private mutating func arrive(_ entry: JobEntry, now: Time) {
-    count(entry, in: entry.record.state, by: -1)
-    makeReady(entry, now: now)
-  }
-
   /// Takes the next jobs for a worker.
   ///
   /// - Complexity: O(kinds asked for) for each job.

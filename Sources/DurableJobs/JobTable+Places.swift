@@ -31,8 +31,20 @@ extension JobTable {
 
   /// Puts a job into its line: at its rank if it has one, else at the end.
   mutating func makeReady(_ entry: JobEntry, now: Time) {
+    if entry.order == 0 { (entry.readyAt, entry.due) = (now.monotonic, 0) }
+    becomePending(entry)
+  }
+
+  /// A job whose heap has let it go, because its time has come.
+  mutating func arrive(_ entry: JobEntry, now: Time) {
+    count(entry, in: entry.record.state, by: -1)
+    entry.readyAt = now.monotonic
+    if entry.isDated { entry.due = 0 }
+    becomePending(entry)
+  }
+
+  private mutating func becomePending(_ entry: JobEntry) {
     entry.isDated = false
-    if entry.order == 0 { entry.readyAt = now.monotonic }
     take(entry, to: .pending)
     queueUp(entry)
   }

@@ -197,6 +197,7 @@ extension JobTable {
       if delay <= .zero {
         makeReady(entry, now: now)
       } else {
+        entry.order = 0
         wait(entry, in: .scheduled, until: now.monotonic.adding(delay.nanoseconds))
       }
     }

@@ -5,6 +5,14 @@ import Testing
 
 @testable import DurableJobs
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// A machine with a disk and clocks, on which stores are opened, closed and lost.
 final class Machine: Sendable {
   let disk: SimulatedDisk
@@ -180,3 +188,6 @@ extension JobClaimRequest {
     #expect(try await next.job(made[0].id)?.state == .pending)
   }
 }
+
+/// Whether there is time for the long forms of tests: minutes.
+let isLongRun = unsafe getenv("RELIABILITY_LONG_TESTS") != nil

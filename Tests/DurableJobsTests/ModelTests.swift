@@ -14,6 +14,7 @@ struct ReferenceTable {
     var key: String?
     var due: Int64 = 0
     var readyAt: Int64 = 0
+    var readySince: Int64 = 0
     /// Its rank in its line; zero when it gets the last one.
     var rank = 0
     var order = 0
@@ -33,12 +34,14 @@ struct ReferenceTable {
 
   var live: Int { jobs.filter { !$0.state.isEnd }.count }
 
-  mutating func ready(_ index: Int, _ now: Int64) {
+  /// - Parameter since: When its time had come, of one that waited.
+  mutating func ready(_ index: Int, _ now: Int64, since: Int64? = nil) {
     jobs[index].state = .pending
     order += 1
     jobs[index].order = order
     if jobs[index].rank > 0 { return }
     jobs[index].readyAt = now
+    jobs[index].readySince = since ?? now
     jobs[index].rank = order
   }
 
@@ -63,7 +66,7 @@ struct ReferenceTable {
     let due = jobs.indices.filter {
       (jobs[$0].state == .scheduled || jobs[$0].state == .retrying) && jobs[$0].due <= now
     }.sorted { (jobs[$0].due, jobs[$0].order) < (jobs[$1].due, jobs[$1].order) }
-    for index in due { ready(index, now) }
+    for index in due { ready(index, now, since: jobs[index].due) }
     let eligible = jobs.indices.filter {
       jobs[$0].state == .pending && kinds.contains(jobs[$0].kind)
     }
@@ -96,6 +99,24 @@ struct ReferenceTable {
     jobs[choice].leaseEnd = now + lease
     nextToken += 1
     return (jobs[choice].id, nextToken - 1)
+  }
+
+  /// A new process opens the store: nobody runs any more, and jobs stand in the order in which they became ready.
+  mutating func restart(now: Int64) {
+    for index in jobs.indices {
+      if jobs[index].state == .running { ready(index, now) }
+      if jobs[index].state == .scheduled || jobs[index].state == .retrying, jobs[index].due <= now {
+        ready(index, now, since: jobs[index].due)
+      }
+    }
+    let pending = jobs.indices.filter { jobs[$0].state == .pending }
+      .sorted { (jobs[$0].readySince, jobs[$0].rank) < (jobs[$1].readySince, jobs[$1].rank) }
+    for index in pending {
+      order += 1
+      jobs[index].rank = order
+      jobs[index].readyAt = jobs[index].readySince
+    }
+    lastWasAged = false
   }
 
   func index(_ id: UInt64) -> Int? { jobs.firstIndex { $0.id == id } }
@@ -208,6 +229,7 @@ struct ReferenceTable {
           } else {
             model.order += 1
             model.jobs[index].order = model.order
+            model.jobs[index].rank = 0
             model.jobs[index].due = now + delay
           }
         }

@@ -23,7 +23,7 @@ import Testing
     ],
     "DurableJobs": [
       "ReliabilityCore", "ErrorContext", "ReliabilityMetrics", "TimeoutManager", "CircuitBreaker",
-      "RateLimiting", "DeadLetterQueue",
+      "RateLimiting", "DeadLetterQueue", "AtomicStore",
     ],
     "ProcessSupervision": [
       "ReliabilityCore", "ReliabilityIO", "CReliability", "ErrorContext", "ReliabilityMetrics",

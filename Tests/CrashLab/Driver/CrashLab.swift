@@ -15,6 +15,8 @@
     case "read-saves": status = Saver.read(arguments)
     case "kill-store": status = await StoreLab.run(arguments)
     case "change": status = await StoreWorker.run(arguments)
+    case "kill-jobs": status = await JobLab.run(arguments)
+    case "run-jobs": status = await JobWorker.run(arguments)
     case "full-disk": status = SpaceLab.fullDisk(arguments)
     case "file-limit": status = SpaceLab.fileLimit(arguments)
     case "inject": status = InjectionLab.run(arguments)
