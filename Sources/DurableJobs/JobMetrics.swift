@@ -199,7 +199,7 @@ extension JobQueue {
       for state in JobState.allCases {
         samples.append(
           MetricSample(
-            name: "jobs", kind: .gauge, labels: [queue, ("state", state.rawValue)],
+            name: "jobs_in_state", kind: .gauge, labels: [queue, ("state", state.rawValue)],
             value: Double(figures.states[state, default: 0]), help: "Jobs by state"))
       }
       for priority in JobPriority.allCases {

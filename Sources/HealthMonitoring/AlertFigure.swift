@@ -51,9 +51,9 @@ public enum AlertFigure: String, CaseIterable, Hashable, Sendable {
         Self.sum(metrics, "jobs_total", "outcome", ["succeeded"]),
         of: Self.sum(metrics, "jobs_total", "outcome", ["succeeded", "failed", "dead_lettered"]))
         ?? Self.ratio(
-          Self.sum(metrics, "jobs", "state", ["completed"]),
-          of: Self.sum(metrics, "jobs", "state", ["completed", "failed", "dead"]))
-    case .queuedJobs: return Self.sum(metrics, "jobs", "state", ["pending"])
+          Self.sum(metrics, "jobs_in_state", "state", ["completed"]),
+          of: Self.sum(metrics, "jobs_in_state", "state", ["completed", "failed", "dead"]))
+    case .queuedJobs: return Self.sum(metrics, "jobs_in_state", "state", ["pending"])
     case .poolUsedRatio: return Self.values(metrics, "pool_used_ratio").max()
     case .deadLetters: return Self.sum(metrics, "dead_letter_jobs")
     case .openBreakers:

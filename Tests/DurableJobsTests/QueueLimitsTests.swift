@@ -262,7 +262,7 @@ import TimeoutManager
       #expect(text.contains("\"\(name)\":"))
     }
     let names = Set(lab.queue.samples().map(\.name))
-    #expect(names.isSuperset(of: ["jobs_total", "jobs", "job_oldest_age_seconds"]))
+    #expect(names.isSuperset(of: ["jobs_total", "jobs_in_state", "job_oldest_age_seconds"]))
   }
 
   @Test func jobStatesAreKeptApartInAReadableForm() async throws {
