@@ -37,9 +37,9 @@ enum ProcessBenchmarks {
     return unsafe wait4(pid, &status, 0, &usage)
   }
 
-  /// A shell with nine children, sampled by the supervisor's own means as fast as it does.
+  /// A shell with nine children, looked at by the supervisor's own means.
   ///
-  /// The figure beside it is the processor time of this process at the default interval, in percent of one core.
+  /// The figure beside it is the part of one processor's time that this takes at the default interval.
   private static func sampleTen() async throws -> Result {
     try await withProcess(
       "/bin/sh", ["-c", "for i in 1 2 3 4 5 6 7 8 9; do sleep 600 & done; echo; wait"]

@@ -99,7 +99,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   func withLook(_ body: @escaping @Sendable (_ processes: Int, _ cost: Duration) -> Void) {
     loop.post {
       let before = creliability_boot_nanoseconds()
-      let look = self.tree.look(measuringDisk: true)
+      let look = self.tree.measure()
       body(look.processes, .nanoseconds(creliability_boot_nanoseconds() - before))
     }
   }
@@ -287,7 +287,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     // Before the child was awaited its number is surely its own, and its group's.
     let group: Int32? = isAwaited ? nil : pid
     // Looked for first: when a parent has ended nothing ties its children to it any longer.
-    _ = tree.look(measuringDisk: false)
+    tree.lookAtAll()
     if let group {
       _ = creliability_signal_group(group, number)
       // One that is stopped could not end.
@@ -357,7 +357,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
 
   private func sample() -> [SupervisionStateMachine.Action] {
     let before = creliability_boot_nanoseconds()
-    let look = tree.look(measuringDisk: true)
+    let look = tree.measure()
     let memoryBefore = meter.memory
     let sample = meter.record(look, at: .now, elapsedSince: before)
     let cost = creliability_boot_nanoseconds() - before

@@ -13,22 +13,22 @@ struct ProcessTree {
     /// `nil` when the kernel did not say for any of the processes.
     var bytesRead: Int64?
     var bytesWritten: Int64?
-    /// Whether there are processes outside the child's own group.
-    var hasOutsiders = false
-  }
-
-  private struct Member {
-    var start: UInt64
-    var group: Int32
-    var isZombie: Bool
   }
 
   let root: Int32
-  private var members: [Int32: Member] = [:]
+  /// The start time of each, by number.
+  private var members: [Int32: UInt64] = [:]
   private var pids: [Int32] = []
   private var table: [creliability_process] = []
   /// Once the child has been awaited its number may become another process's.
   private(set) var isRootAwaited = false
+
+  /// What did not belong to the tree at an earlier look.
+  ///
+  /// It never will: nobody can move into another session or under another parent. Only its number may become another process's, and
+  /// therefore every tenth sample, and each look before a signal, is at the whole table again.
+  private var strangers: Set<Int32> = []
+  private var samplesUntilWhole = 0
 
   init(root: Int32) { self.root = root }
 
@@ -37,40 +37,47 @@ struct ProcessTree {
     members[root] = nil
   }
 
-  /// Whether there are processes that a signal to the child's group does not reach.
-  var hasOutsiders: Bool { members.contains { $0.value.group != root } }
-
   /// Whether a process of the child's group is alive.
   ///
   /// A group exists as long as a zombie of it does, which some other process may be slow to await.
   mutating func isGroupAlive() -> Bool {
     guard creliability_signal_group(root, 0) == 0 else { return false }
-    readTable()
-    findMembers()
+    lookAtAll()
     return table.contains {
       members[$0.pid] != nil && $0.group == root && !$0.is_zombie.asBool
     }
   }
 
-  /// Looks at the process table.
+  /// Looks at all processes, before a signal is sent.
   ///
-  /// - Complexity: O(number of processes of the machine), some 3 µs each.
-  mutating func look(measuringDisk: Bool) -> Look {
+  /// - Complexity: O(number of processes of the machine), some 5 µs each.
+  mutating func lookAtAll() {
+    strangers.removeAll(keepingCapacity: true)
+    readTable()
+    findMembers()
+  }
+
+  /// Looks at the tree and measures it.
+  ///
+  /// - Complexity: O(number of processes of the machine), but only those of the tree, and every tenth time the others, are read.
+  mutating func measure() -> Look {
+    if samplesUntilWhole == 0 {
+      strangers.removeAll(keepingCapacity: true)
+      samplesUntilWhole = 10
+    }
+    samplesUntilWhole -= 1
     readTable()
     findMembers()
     var result = Look()
     for process in table where members[process.pid] != nil && !process.is_zombie.asBool {
       result.processes += 1
       result.residentBytes &+= process.resident_bytes
-      result.hasOutsiders = result.hasOutsiders || process.group != root
-      if measuringDisk {
-        var bytesRead: Int64 = 0
-        var bytesWritten: Int64 = 0
-        // A process that has ended, or that is not ours to look into, is left out.
-        if unsafe creliability_process_io(process.pid, &bytesRead, &bytesWritten) == 0 {
-          result.bytesRead = (result.bytesRead ?? 0) &+ bytesRead
-          result.bytesWritten = (result.bytesWritten ?? 0) &+ bytesWritten
-        }
+      var bytesRead: Int64 = 0
+      var bytesWritten: Int64 = 0
+      // A process that has ended, or that is not ours to look into, is left out.
+      if unsafe creliability_process_io(process.pid, &bytesRead, &bytesWritten) == 0 {
+        result.bytesRead = (result.bytesRead ?? 0) &+ bytesRead
+        result.bytesWritten = (result.bytesWritten ?? 0) &+ bytesWritten
       }
     }
     // Processor time of a process that has ended, but was not awaited, is still to be seen there.
@@ -103,20 +110,20 @@ struct ProcessTree {
     }
     table.removeAll(keepingCapacity: true)
     var process = creliability_process()
-    for pid in pids.prefix(max(0, Int(count))) {
+    for pid in pids.prefix(max(0, Int(count))) where !strangers.contains(pid) {
       // One that ended between the list and here is not there any more.
       if unsafe creliability_process_read(pid, &process) == 0 { table.append(process) }
     }
   }
 
   private mutating func findMembers() {
-    var found: [Int32: Member] = [:]
+    var found: [Int32: UInt64] = [:]
     // With another process under the child's number the session is another one's as well.
     let isSessionOurs = !isRootAwaited || !table.contains { $0.pid == root }
     func isMember(_ process: creliability_process) -> Bool {
       if process.pid == root { return !isRootAwaited }
       if isSessionOurs && process.session == root { return true }
-      if let before = members[process.pid], before.start == process.start { return true }
+      if members[process.pid] == process.start { return true }
       return found[process.parent] != nil
     }
     // A parent may come after its child in the table: until nothing is added.
@@ -124,12 +131,12 @@ struct ProcessTree {
     while isGrowing {
       isGrowing = false
       for process in table where found[process.pid] == nil && isMember(process) {
-        found[process.pid] = Member(
-          start: process.start, group: process.group, isZombie: process.is_zombie.asBool)
+        found[process.pid] = process.start
         isGrowing = true
       }
     }
     members = found
+    for process in table where found[process.pid] == nil { strangers.insert(process.pid) }
   }
 }
 

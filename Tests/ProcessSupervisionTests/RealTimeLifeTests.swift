@@ -26,11 +26,18 @@ extension RealTimeProcessTests {
       var configuration = ProcessConfiguration()
       configuration.lineBufferBytes = 4096
       configuration.limits.stall = .seconds(120)
+      let directory = ScratchDirectory()
+      configuration.workingDirectory = directory.path
       let count = try await withProcess(
-        "seq", ["60000"], configuration: configuration
+        "/bin/sh", ["-c", "while [ ! -e go ]; do sleep 0.01; done; seq 60000"],
+        configuration: configuration
       ) { process in
+        // Nothing is written before somebody reads.
+        let lines = process.lines
+        var iterator = lines.makeAsyncIterator()
+        try directory.write("", to: "go")
         var next = 1
-        for try await line in process.lines {
+        while let line = try await iterator.next() {
           #expect(line.text == "\(next)")
           next += 1
           if next % 5000 == 0 { await Task.yield() }
@@ -188,7 +195,15 @@ extension RealTimeProcessTests {
       // The grace time is over only when the clock says so.
       await clock.nextScheduled()
       clock.advance(by: .seconds(60))
+      // What is left is over as soon as the kernel is done; looks at it are the clock's too.
+      let pump = Task {
+        while !Task.isCancelled {
+          clock.advance(by: .milliseconds(1))
+          try await ContinuousClock().wait(for: .milliseconds(1))
+        }
+      }
       let error = await failure { try await run.value }
+      pump.cancel()
       let report = try #require(error as? ProcessError).report
       #expect(report.stopReason == .totalLimit)
       #expect(report.duration >= .seconds(3600))
