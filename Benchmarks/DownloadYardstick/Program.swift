@@ -29,7 +29,9 @@ internal import ReliabilityExampleSupport
         .bytes(content), type: "application/octet-stream", entityTag: "\"1\"", for: request)
     }
     try Data("\(server.port)".utf8).write(to: URL(fileURLWithPath: portFile))
-    await withCheckedContinuation { (_: CheckedContinuation<Void, Never>) in }
+    // Until it is terminated.
+    try await ContinuousClock().wait(for: .seconds(1_000_000_000))
+    await server.stop()
   }
 
   private static func bare(port: String, files: Int, workers: Int, directory: String) async throws {

@@ -89,9 +89,13 @@ final class DownloadRun: Sendable {
     queue.maxCrashes = 1000
     let parts = DownloadWorker(worker, manifest: manifest, tracker: tracker)
     guard let state else {
+      // Nobody reads them after the run: more failures than fit must not hold it up.
+      var letters = DeadLetterConfiguration()
+      letters.overflow = .dropOldest
       return DownloadQueue(
-        store: MemoryJobStore(options: storeOptions), letters: DeadLetterQueue(), worker: parts,
-        defaults: jobs, configuration: queue)
+        store: MemoryJobStore(options: storeOptions),
+        letters: DeadLetterQueue(configuration: letters), worker: parts, defaults: jobs,
+        configuration: queue)
     }
     return DownloadQueue(
       store: try await state.openStore(storeOptions, durability: options.durability),
@@ -146,6 +150,8 @@ extension RunSummary {
   fileprivate mutating func take(_ counts: DownloadTracker.Counts) {
     succeeded = counts.succeeded
     failed = counts.failed
+    // With a state directory, jobs that an earlier run left are done too.
+    files = max(files, succeeded + failed)
     verified = counts.verified
     retries = counts.retries
     timeouts = counts.timeouts

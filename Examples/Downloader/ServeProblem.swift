@@ -39,6 +39,9 @@ struct ServeProblem: ClassifiedError, Hashable, CustomStringConvertible {
       case let problem as ServeProblem: (problem.status, problem.retryAfter)
       case let full as QueueFullError: (503, full.retryAfter)
       case is JobRefusal, is AddressBook.Failure, is UsageError: (400, nil)
+      // About another server, which was asked for somebody.
+      case is TimeoutError: (504, nil)
+      case is HTTPStatusError, is HTTPFetch.Failure, is DownloadError: (502, nil)
       default: (500, nil)
       }
     var headers = [HTTPField("Content-Type", ErrorReport.mediaType)] + (problem?.headers ?? [])

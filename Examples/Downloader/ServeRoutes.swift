@@ -9,6 +9,7 @@ struct ServeRoutes: Sendable {
 
   /// Answers a request on the thread of its connection, which waits for the queue here.
   func answer(_ request: HTTPRequest) -> HTTPReply {
+    if let reply = answerAtOnce(request) { return reply }
     let box = Lock<HTTPReply?>(nil)
     let isDone = DispatchSemaphore(value: 0)
     Task {
@@ -20,31 +21,50 @@ struct ServeRoutes: Sendable {
     return box.withLock { $0 } ?? HTTPReply(status: 500)
   }
 
-  func reply(to request: HTTPRequest) async -> HTTPReply {
+  /// Answers what needs nobody else: probes and collectors must not wait behind downloads for a thread of the pool.
+  private func answerAtOnce(_ request: HTTPRequest) -> HTTPReply? {
+    let method = request.method == "HEAD" ? "GET" : request.method
     do {
-      try service.gate.admit(request)
-      var reply = try await route(request)
-      reply.headers += [
-        HTTPField("Cache-Control", "no-store"), HTTPField("X-Content-Type-Options", "nosniff"),
-      ]
-      return reply
+      switch request.path {
+      case "/":
+        try service.gate.admit(request)
+        try allow("GET", method)
+        return Self.finished(ServePage.reply)
+      case "/metrics":
+        try service.gate.admit(request)
+        try allow("GET", method)
+        return Self.finished(try metrics(request))
+      case "/health", "/health/live", "/health/ready":
+        try service.gate.admit(request)
+        try allow("GET", method)
+        return Self.finished(service.health.reply(to: request))
+      default: return nil
+      }
     } catch {
       return ServeProblem.reply(to: error)
     }
   }
 
+  private func reply(to request: HTTPRequest) async -> HTTPReply {
+    do {
+      try service.gate.admit(request)
+      return Self.finished(try await route(request))
+    } catch {
+      return ServeProblem.reply(to: error)
+    }
+  }
+
+  private static func finished(_ reply: HTTPReply) -> HTTPReply {
+    var reply = reply
+    reply.headers += [
+      HTTPField("Cache-Control", "no-store"), HTTPField("X-Content-Type-Options", "nosniff"),
+    ]
+    return reply
+  }
+
   private func route(_ request: HTTPRequest) async throws -> HTTPReply {
     let method = request.method == "HEAD" ? "GET" : request.method
     switch request.path {
-    case "/":
-      try allow("GET", method)
-      return ServePage.reply
-    case "/metrics":
-      try allow("GET", method)
-      return try metrics(request)
-    case "/health", "/health/live", "/health/ready":
-      try allow("GET", method)
-      return service.health.reply(to: request)
     case "/api/v1/analysis":
       try allow("POST", method)
       return try await enqueue(request)
