@@ -70,18 +70,26 @@ package struct JSONCursor {
   private mutating func rawString() -> ArraySlice<UInt8>? {
     guard byte == UInt8(ascii: "\"") else { return broken() }
     let start = index + 1
-    var at = start
-    while at < text.endIndex {
-      switch text[at] {
-      case UInt8(ascii: "\""):
-        index = at + 1
-        return text[start..<at]
+    guard let end = endOfString(from: start) else {
+      index = text.endIndex
+      return broken()
+    }
+    index = end + 1
+    return text[start..<end]
+  }
+
+  /// Where the quote is that ends a string.
+  private func endOfString(from start: Int) -> Int? {
+    let bytes = text.span
+    var at = start - text.startIndex
+    while at < bytes.count {
+      switch bytes[at] {
+      case UInt8(ascii: "\""): return at + text.startIndex
       case UInt8(ascii: "\\"): at += 2
       default: at += 1
       }
     }
-    index = text.endIndex
-    return broken()
+    return nil
   }
 
   /// Passes a value; its bytes as they are written.
@@ -89,35 +97,62 @@ package struct JSONCursor {
   package mutating func skipValue() -> ArraySlice<UInt8>? {
     skipSpace()
     let start = index
+    guard let end = endOfValue() else {
+      index = text.endIndex
+      return broken()
+    }
+    index = end
+    return start < end ? text[start..<end] : broken()
+  }
+
+  /// Where the value ends that begins here.
+  private func endOfValue() -> Int? {
+    let bytes = text.span
+    let base = text.startIndex
+    var at = index - base
     var depth = 0
-    while let byte {
-      switch byte {
+    while at < bytes.count {
+      switch bytes[at] {
       case UInt8(ascii: "\""):
-        if rawString() == nil { return nil }
+        guard let end = endOfString(from: at + 1 + base) else { return nil }
+        at = end - base + 1
       case UInt8(ascii: "{"), UInt8(ascii: "["):
         depth += 1
-        index += 1
+        at += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        if depth == 0 { return start < index ? text[start..<index] : broken() }
+        if depth == 0 { return at + base }
         depth -= 1
-        index += 1
+        at += 1
       case UInt8(ascii: ","), UInt8(ascii: ":"), 0...0x20:
-        if depth == 0 { return start < index ? text[start..<index] : broken() }
-        index += 1
+        if depth == 0 { return at + base }
+        at += 1
         continue
       default:
-        index += 1
+        at += 1
         continue
       }
-      if depth == 0 { return text[start..<index] }
+      if depth == 0 { return at + base }
     }
-    return depth == 0 && start < index ? text[start..<index] : broken()
+    return depth == 0 ? at + base : nil
   }
 
   /// A whole number, `nil` when the value is something else; passes it in any case.
   package mutating func integer() -> Int64? {
-    guard let bytes = skipValue() else { return nil }
-    return Int64(String(decoding: bytes, as: UTF8.self))
+    guard let bytes = skipValue(), let first = bytes.first else { return nil }
+    let isNegative = first == UInt8(ascii: "-")
+    let digits = isNegative ? bytes.dropFirst() : bytes
+    if digits.isEmpty { return nil }
+    var value: Int64 = 0
+    for digit in digits {
+      guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+      let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+      // Downward, because the smallest number has no positive counterpart.
+      let (sum, carry) = tens.subtractingReportingOverflow(Int64(digit - UInt8(ascii: "0")))
+      if overflow || carry { return nil }
+      value = sum
+    }
+    if isNegative { return value }
+    return value == .min ? nil : -value
   }
 
   /// A string, `nil` when the value is something else; passes it in any case.

@@ -47,12 +47,20 @@ struct JobReplay: @unchecked Sendable {
 
   /// Takes a record in.
   mutating func take(_ record: ArraySlice<UInt8>) {
-    if !apply(record) { unknown.append(Array(record)) }
+    var cursor = JSONCursor(record)
+    takeObject(&cursor)
   }
 
-  /// - Returns: `false` for a kind of record that this version does not know.
-  private mutating func apply(_ record: ArraySlice<UInt8>) -> Bool {
-    var cursor = JSONCursor(record)
+  /// Takes in the record that a cursor stands before, and passes it.
+  private mutating func takeObject(_ cursor: inout JSONCursor) {
+    let before = cursor
+    if apply(&cursor) { return }
+    cursor = before
+    if let record = cursor.skipValue() { unknown.append(Array(record)) }
+  }
+
+  /// - Returns: `false` for a kind of record that this version does not know; nothing was done then.
+  private mutating func apply(_ cursor: inout JSONCursor) -> Bool {
     guard cursor.enterObject(), let name = cursor.nextName() else { return false }
     switch String(decoding: name, as: UTF8.self) {
     case "job": return readJob(&cursor)
@@ -87,15 +95,17 @@ struct JobReplay: @unchecked Sendable {
   private mutating func readAll(_ cursor: inout JSONCursor) -> Bool {
     guard cursor.enterArray() else { return false }
     while cursor.hasNextElement() {
-      guard let record = cursor.skipValue() else { return false }
-      take(record)
+      takeObject(&cursor)
+      if cursor.isBroken { break }
     }
+    cursor.leaveObject()
     return true
   }
 
   private mutating func readTokens(_ cursor: inout JSONCursor) -> Bool {
     guard let limit = cursor.identifier() else { return false }
     head.tokens = max(head.tokens, limit)
+    cursor.leaveObject()
     return true
   }
 
@@ -276,6 +286,7 @@ struct JobReplay: @unchecked Sendable {
       token += 1
     }
     head.tokens = max(head.tokens, token)
+    cursor.leaveObject()
     return true
   }
 
@@ -312,6 +323,13 @@ struct JobReplay: @unchecked Sendable {
 
   /// A number that must not be given again, also when the record of the job is lost.
   private mutating func meet(_ id: UInt64) { head.nextID = max(head.nextID, id + 1) }
+}
+
+extension JSONCursor {
+  /// Passes the members that are left.
+  fileprivate mutating func leaveObject() {
+    while nextName() != nil { skipValue() }
+  }
 }
 
 extension JobEntry {

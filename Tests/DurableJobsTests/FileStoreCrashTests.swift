@@ -45,7 +45,8 @@ import Testing
     options.tags = ["x"]
     return JobSubmission(
       kind: "k",
-      payload: Array("\"".utf8) + [UInt8](repeating: 0x61, count: size) + Array("\"".utf8),
+      payload: Array("\"".utf8) + [UInt8](repeating: 0x61, count: isLong ? size * 3 : size)
+        + Array("\"".utf8),
       options: options)
   }
 
