@@ -110,21 +110,26 @@ final class DownloadRun: Sendable {
   }
 
   private func run(_ downloads: DownloadQueue) async throws {
+    // Before the work begins: a job that an earlier run left, and that ended meanwhile, would be put in again.
+    let ids = try await enqueue(in: downloads)
     try await withJobQueue(downloads.queue) { queue in
-      var ids: [JobID] = []
-      if state == nil {
-        ids = try await queue.enqueue(contentsOf: plan.items.map { DownloadJob($0) }).map(\.id)
-      } else {
-        // An earlier run may have left the same job.
-        for item in plan.items {
-          var options = downloads.defaults
-          options.unique = UniqueKey(item.url.absoluteString)
-          ids.append(try await queue.enqueue(DownloadJob(item), options: options).id)
-        }
-      }
       // Also those that wait for their time, which draining would leave.
       for id in ids { _ = try await queue.end(of: id) }
     }
+  }
+
+  private func enqueue(in downloads: DownloadQueue) async throws -> [JobID] {
+    if state == nil {
+      let jobs = plan.items.map { DownloadJob($0) }
+      return try await downloads.queue.enqueue(contentsOf: jobs).map(\.id)
+    }
+    var ids: [JobID] = []
+    for item in plan.items {
+      var options = downloads.defaults
+      options.unique = UniqueKey(item.url.absoluteString)
+      ids.append(try await downloads.queue.enqueue(DownloadJob(item), options: options).id)
+    }
+    return ids
   }
 
   /// The summary when nothing could be tried at all.
