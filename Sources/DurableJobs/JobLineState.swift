@@ -123,7 +123,7 @@ struct SnapshotJob: Sendable {
 
   init(_ entry: JobEntry) {
     record = entry.record
-    order = entry.order
+    order = entry.order != 0 ? entry.order : entry.place
     token = entry.token
     // One that waited was seen to be ready some time after it was.
     readySince = entry.due != 0 && !entry.isDated ? entry.due : entry.readyAt

@@ -255,11 +255,12 @@ struct JobReplay: @unchecked Sendable {
       return true
     }
     apply(entry, change)
-    if entry.record.state.isEnd {
+    if entry.record.state != .pending {
+      // Among those that end, or are due, at the same moment, the first to be told is the first.
       entry.order = sequence
       sequence += 1
-      unknownMembers[id]?.ofJob = []
     }
+    if entry.record.state.isEnd { unknownMembers[id]?.ofJob = [] }
     return true
   }
 
