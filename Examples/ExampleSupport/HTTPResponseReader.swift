@@ -3,7 +3,7 @@ struct HTTPResponseReader {
   let socket: Socket
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   // What was received and not used yet.
-  private(set) var unread = 0..<0
+  private var unread = 0..<0
 
   init(socket: Socket) { self.socket = socket }
 

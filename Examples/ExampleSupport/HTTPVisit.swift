@@ -149,33 +149,45 @@ public final class HTTPVisit: Sendable {
       do throws(HTTPRequest.ParseError) { framing = try head.framing() } catch { throw .notHTTP }
       guard onHead(head) else { return .left }
       var goesOn = true
-      func piece(_ bytes: UnsafeRawBufferPointer) {
-        if goesOn { goesOn = unsafe onBytes(bytes) }
+      /// How many bytes came, at most so many; none when the connection has ended.
+      func read(_ most: Int) throws(HTTPFetch.Failure) -> Int {
+        do {
+          return unsafe try connection.reader.piece(atMost: most) { bytes in
+            goesOn = unsafe onBytes(bytes)
+          }
+        } catch let error as HTTPFetch.Failure {
+          throw error
+        } catch {
+          throw .notHTTP
+        }
       }
       switch framing {
       case .length(let length):
-        // In pieces, so that leaving doesn't read the rest.
         var rest = length
         while rest > 0 {
-          let wanted = min(rest, 1 << 18)
-          let count = unsafe try connection.reader.body(wanted, piece)
+          let count = try read(rest)
+          guard count > 0 else { return .shortBody }
           guard goesOn else { return .left }
-          guard count == wanted else { return .shortBody }
           rest -= count
         }
         // More than was promised is nothing the next answer may begin with.
-        keeps = head.keepsConnection && connection.reader.unread.isEmpty
+        keeps = head.keepsConnection && connection.reader.isDrained
       case .untilClose:
-        while unsafe try connection.reader.body(1 << 18, piece) == 1 << 18 {
+        while try read(1 << 18) > 0 {
           guard goesOn else { return .left }
         }
-        if !goesOn { return .left }
       case .chunked:
-        unsafe try connection.reader.chunks { bytes in
-          unsafe piece(bytes)
-          if !goesOn { connection.socket.shutDown() }
+        var size = try connection.reader.chunkSize()
+        while size > 0 {
+          while size > 0 {
+            let count = try read(size)
+            guard count > 0 else { throw HTTPFetch.Failure.endedEarly }
+            guard goesOn else { return .left }
+            size -= count
+          }
+          try connection.reader.endOfChunk()
+          size = try connection.reader.chunkSize()
         }
-        if !goesOn { return .left }
       }
       return .complete
     } catch {
@@ -301,15 +313,5 @@ struct KeptConnection: Sendable {
   init(_ socket: Socket) {
     self.socket = socket
     reader = HTTPResponseReader(socket: socket)
-  }
-}
-
-extension HTTPResponseHead {
-  /// Whether the server may take another request on the connection (RFC 9112, section 9.3).
-  ///
-  /// One of version 1.0 closes without saying so; the next visit finds that out before anything is lost.
-  var keepsConnection: Bool {
-    let options = (header("Connection") ?? "").lowercased().split(separator: ",")
-    return !options.contains { $0.trimmingBlanks == "close" }
   }
 }
