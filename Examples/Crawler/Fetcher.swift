@@ -164,7 +164,7 @@ final class Fetcher: Sendable {
     } catch let refusal as HTTPVisit.Refusal {
       throw CrawlError(.privateAddress("\(refusal)"))
     } catch let failure as HTTPFetch.Failure {
-      if case .socket(let error) = failure, error.number == EAGAIN {
+      if case .silent = failure {
         throw TimeoutError(kind: .stall, limit: silence, elapsed: silence)
       }
       throw CrawlError(.connection, cause: failure)

@@ -91,7 +91,7 @@ public struct ErrorReport: Hashable, Sendable {
     let inner = contextual.underlying
     let facts = ReportFacts(inner, options: options)
     let frames = contextual.frames
-    let details = inner as? any ErrorWithReportDetails
+    let details = contextual.underlying(as: (any ErrorWithReportDetails).self)
     let now = options.now()
     var generator = options.randomness.makeGenerator()
 

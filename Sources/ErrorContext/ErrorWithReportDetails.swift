@@ -1,6 +1,7 @@
 /// An error that knows things a report has a section of its own for.
 ///
-/// Every ``ErrorReport`` of it carries them, wherever it is made: also when the error was wrapped, retried or kept as a dead letter.
+/// Every ``ErrorReport`` of it carries them, wherever it is made: also when the error was wrapped, retried or kept as a dead letter,
+/// or is a cause of another one. Of several causes the first one counts.
 ///
 ///     struct EncoderFailed: Error, ErrorWithReportDetails {
 ///       var exitCode: Int

@@ -64,11 +64,16 @@ import Testing
 
   @Test func killedAtAnyTimeTheSameCommandFinishesAndFetchesNothingTwice() async throws {
     let requests = Log<String>()
+    let isLast = Flag()
     let server = try HTTPServer { request in
       requests.append(request.path)
+      // However late the kill comes, it comes in the middle: most files wait for the last run.
+      let isHeld = !isLast.value && Int(request.path.dropFirst(6)) ?? 0 >= 48
       return HTTPReply(
         status: 200, body: .bytes(Self.content),
-        fault: .drip(piece: 10_000, pause: .milliseconds(2)))
+        fault: isHeld
+          ? .stall(after: 10_000, for: .seconds(600))
+          : .drip(piece: 10_000, pause: .milliseconds(2)))
     }
     let directory = ScratchDirectory()
     let names = (0..<60).map { "file-\($0)" }
@@ -88,6 +93,7 @@ import Testing
       published = Set(directory.names(in: "out").filter { names.contains($0) })
       #expect(published.count < 60)
     }
+    isLast.set()
     let before = requests.all.count
     let result = try await Command.run(command)
     #expect(result.status == 0, "\(result.error)")
