@@ -163,9 +163,10 @@ import Testing
     let server = try HTTPServer { _ in
       HTTPReply(
         status: 200,
-        body: HTTPBody(count: 64 << 20) { _, buffer in
+        // More than comes in five minutes, so that none ends before all have begun.
+        body: HTTPBody(count: 1 << 30) { _, buffer in
           unsafe buffer.initializeMemory(as: UInt8.self, repeating: 7)
-        }, fault: .drip(piece: 16_384, pause: .milliseconds(1)))
+        }, fault: .drip(piece: 16_384, pause: .milliseconds(5)))
     }
     let service = try await Service(["--allow-private", "--workers", "20"])
     for number in 0..<20 {
