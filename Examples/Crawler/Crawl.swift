@@ -98,12 +98,13 @@ final class Crawl: Sendable {
 
   private func work() async {
     while let job = await queue.next() {
+      var isDecided = true
       switch job {
       case .page(let page): await visit(page)
-      case .candidate(let candidate): await examine(candidate)
+      case .candidate(let candidate): isDecided = await examine(candidate)
       }
       let isCancelled = Task.isCancelled
-      let finished = queue.update { $0.finish(job) }
+      let finished = queue.update { [isDecided] in $0.finish(job, isDecided: isDecided) }
       if let finished, !isCancelled { await keep { try await $0.note(done: finished) } }
     }
   }
@@ -201,7 +202,8 @@ final class Crawl: Sendable {
 
   // MARK: Candidates
 
-  private func examine(_ candidate: Frontier.Candidate) async {
+  /// - Returns: Whether it is decided; if not, the next crawl has to look at it again.
+  private func examine(_ candidate: Frontier.Candidate) async -> Bool {
     let url = candidate.address.description
     let progress = StepProgress()
     do {
@@ -219,7 +221,7 @@ final class Crawl: Sendable {
       }
       if isNew { say(.found(url: url, voice: material.voice, language: material.language?.code)) }
     } catch {
-      if Task.isCancelled { return }
+      if Task.isCancelled { return false }
       let step = progress.name
       if let rejection = error.underlying(as: Rejection.self) {
         tally.add { $0.rejected[rejection.step, default: 0] += 1 }
@@ -230,10 +232,14 @@ final class Crawl: Sendable {
           error, kind: step, candidate.address, from: candidate.page.address,
           recovery: "The candidate was left out; nothing of it is in the outputs.")
         // What could not be written is not the candidate's fault: the next crawl looks at it again.
-        if step == "commit" { return tally.add { $0.commitsFailed += 1 } }
+        if step == "commit" {
+          tally.add { $0.commitsFailed += 1 }
+          return false
+        }
       }
       await keep { try await $0.note(decided: candidate.address) }
     }
+    return true
   }
 
   /// Every step before the commit; none of them leaves anything behind.

@@ -34,8 +34,9 @@ final class FetchThreads: Sendable {
         add { answer.give(Swift.Result { try call() }) }
       }
     } onCancel: {
-      cancel()
+      // First: a connection that was shut down looks like the end of a body without a length.
       answer.give(.failure(CancellationError()))
+      cancel()
     }
   }
 

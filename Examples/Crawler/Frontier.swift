@@ -108,8 +108,10 @@ struct Frontier: Sendable {
   /// A job has come to its end, whatever end.
   ///
   /// - Returns: The page that is finished by it, with all its candidates.
-  mutating func finish(_ job: Job) -> FinishedPage? {
+  mutating func finish(_ job: Job, isDecided: Bool = true) -> FinishedPage? {
     jobsUnderWay -= 1
+    // A page with an undecided candidate stays open: the next crawl reads it again.
+    guard isDecided else { return nil }
     let address: WebAddress
     switch job {
     case .page(let page): address = page.address

@@ -101,15 +101,14 @@ final class DownloadService: Sendable {
   ///
   /// A proxy that the environment names stays in force: then that one decides.
   private static func guardSecureTransfers(_ settings: Settings) throws -> GuardedTunnel? {
+    guard settings.policy != .any else { return nil }
+    // What names hosts that need no proxy would let those past it, whoever's proxy it is.
+    for name in ["no_proxy", "NO_PROXY"] { unsafe unsetenv(name) }
     let environment = ProcessInfo.processInfo.environment
     let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
-    guard settings.policy != .any, names.allSatisfy({ (environment[$0] ?? "").isEmpty }) else {
-      return nil
-    }
+    guard names.allSatisfy({ (environment[$0] ?? "").isEmpty }) else { return nil }
     let tunnel = try GuardedTunnel(settings.policy)
     unsafe setenv("https_proxy", tunnel.proxyURL, 1)
-    // What names hosts that need no proxy would let those past it.
-    for name in ["no_proxy", "NO_PROXY"] { unsafe unsetenv(name) }
     return tunnel
   }
 
@@ -195,7 +194,7 @@ final class DownloadService: Sendable {
   }
 
   /// A name of its own for a file whose last part of the path another one has.
-  private static func distinctName(of item: DownloadItem) -> String {
+  static func distinctName(of item: DownloadItem) -> String {
     var digest = SHA256()
     digest.update(Array(item.url.absoluteString.utf8))
     return "\(digest.hexadecimal.prefix(8))-\(item.name)".clipped(toBytes: 255)

@@ -53,7 +53,7 @@ final class DownloadWorker: Sendable {
   ///
   /// - Throws: What went wrong; `JobPostponedError` when it may not be tried now.
   func perform(_ job: DownloadJob, _ context: JobContext) async throws {
-    let item = try job.item()
+    let item = try await namedItem(of: job)
     if let entry = await manifest?.published(item) {
       tracker.skip(context.id, item, bytes: entry.bytes)
       return
@@ -80,6 +80,15 @@ final class DownloadWorker: Sendable {
       }
       throw error
     }
+  }
+
+  /// The file, under a name of its own when another address has the one it asks for.
+  private func namedItem(of job: DownloadJob) async throws -> DownloadItem {
+    var item = try job.item()
+    if let manifest, !(await manifest.claim(item)) {
+      item.name = DownloadService.distinctName(of: item)
+    }
+    return item
   }
 
   /// Asks everybody who may object to an attempt now.

@@ -115,7 +115,10 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   ) async throws -> URL? {
     try await withTaskCancellationHandler {
       do {
-        return try await BlockingThreads.shared.run(body)
+        let next = try await BlockingThreads.shared.run(body)
+        // A connection that was shut down looks like the end of a body without a length.
+        try Task.checkCancellation()
+        return next
       } catch {
         try Task.checkCancellation()
         throw error
@@ -199,7 +202,11 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
         throw DownloadError(.wrongRange)
       }
       outcome.resumptions += 1
-      return .body(total: range.total ?? length.map { received + $0 })
+      if let total = range.total { return .body(total: total) }
+      guard let length else { return .body(total: nil) }
+      let (total, overflow) = received.addingReportingOverflow(length)
+      if overflow { throw DownloadError(.wrongRange) }
+      return .body(total: total)
     case 416 where received > 0:
       // The rest of a file that has no rest: the last attempt broke off just after the last byte.
       if ContentRange(response)?.total == received { return .complete }

@@ -38,6 +38,8 @@ final class Manifest: Sendable {
     var pending: [Change] = []
     var waiters: [CheckedContinuation<Void, any Error>] = []
     var isWriting = false
+    /// Names that downloads of this process have taken, by address.
+    var claims: [String: String] = [:]
   }
 
   private let directory: String
@@ -73,6 +75,21 @@ final class Manifest: Sendable {
 
   /// The address a name belongs to, as far as this process knows.
   func address(of name: String) -> String? { state.withLock { $0.known?.files[name]?.url } }
+
+  /// Keeps a name for an address.
+  ///
+  /// - Returns: `false` when another address has it, or it is like a name of this program's own files.
+  func claim(_ item: DownloadItem) async -> Bool {
+    if item.name.hasPrefix("manifest.json") { return false }
+    if item.name.hasPrefix("."), item.name.contains("rtmp") { return false }
+    await load()
+    let url = item.url.absoluteString
+    return state.withLock { state in
+      let owner = state.claims[item.name] ?? state.known?.files[item.name]?.url ?? url
+      if owner == url { state.claims[item.name] = url }
+      return owner == url
+    }
+  }
 
   /// Writes down that a complete file is about to get its name.
   ///

@@ -157,7 +157,7 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
         guard let part = Self.percentage(in: line.text) else { continue }
         process.reportProgress("\(Int(part)) %")
         let size = scratch.size
-        progress(size, part > 0 ? max(size, Int(Double(size) * 100 / part)) : nil)
+        progress(size, part > 0 ? max(size, Int(min(Double(size) * 100 / part, 1e18))) : nil)
       }
       _ = try await process.waitUntilExit()
     }

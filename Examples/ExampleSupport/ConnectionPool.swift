@@ -45,12 +45,15 @@ public final class ConnectionPool: Sendable {
   func give(_ socket: Socket, _ key: Key) {
     let now = ContinuousClock.now
     let old = idle.withLock { idle -> [Socket] in
-      var list = idle[key, default: []]
-      list.append(Idle(socket: socket, since: now))
-      // The oldest are at the front.
-      let fresh = list.drop { now - $0.since >= longest }.suffix(perServer)
-      let gone = list.prefix(list.count - fresh.count).map(\.socket)
-      idle[key] = Array(fresh)
+      idle[key, default: []].append(Idle(socket: socket, since: now))
+      var gone: [Socket] = []
+      // Of all servers: the others may never be asked again. The oldest are at the front.
+      for (place, list) in idle {
+        let fresh = list.drop { now - $0.since >= longest }.suffix(perServer)
+        if fresh.count == list.count { continue }
+        gone += list.prefix(list.count - fresh.count).map(\.socket)
+        idle[place] = fresh.isEmpty ? nil : Array(fresh)
+      }
       guard idle.count > 256, let other = idle.keys.first(where: { $0 != key }) else { return gone }
       return gone + (idle.removeValue(forKey: other) ?? []).map(\.socket)
     }

@@ -59,6 +59,8 @@ package struct JSONCursor {
 
   /// Whether another element follows in an array; the bracket behind the last one is passed.
   package mutating func hasNextElement() -> Bool {
+    // What was not passed would be met again for ever.
+    if isBroken { return false }
     if take(UInt8(ascii: "]")) { return false }
     _ = take(UInt8(ascii: ","))
     skipSpace()

@@ -192,7 +192,7 @@ extension FileJobStore {
   static nonisolated(nonsending) func load(
     _ log: AppendLog, _ options: Options, clock: NanosecondClock,
     moments: @Sendable () -> PersistedMoment, isReading: Bool = false,
-    running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:]
+    running: [UInt64: (token: UInt64, leaseEnd: Int64, attempts: Int)] = [:]
   ) async throws -> JobReplay {
     let moment = moments()
     let now = JobTable.Time(monotonic: clock.now, wall: moment.wall)
@@ -272,7 +272,10 @@ extension FileJobStore.State {
     let commit = underWay
     underWay = nil
     if let end { self.end = end }
-    if compaction == nil, let size = self.end?.offset, size > compactionSize {
+    // The one that was just taken is yet to be started.
+    if compaction == nil, commit?.snapshot == nil, let size = self.end?.offset,
+      size > compactionSize
+    {
       waiting.wantsSnapshot = true
     }
     var finished = Finished(waiters: commit?.waiters ?? [], plan: commit?.snapshot)
@@ -306,10 +309,10 @@ extension FileJobStore.State {
   }
 
   /// The jobs that workers of this process have.
-  var running: [UInt64: (token: UInt64, leaseEnd: Int64)] {
-    var running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:]
+  var running: [UInt64: (token: UInt64, leaseEnd: Int64, attempts: Int)] {
+    var running: [UInt64: (token: UInt64, leaseEnd: Int64, attempts: Int)] = [:]
     for (id, entry) in table.entries where entry.record.state == .running {
-      running[id] = (entry.token, entry.leaseEnd)
+      running[id] = (entry.token, entry.leaseEnd, entry.record.attempts)
     }
     return running
   }

@@ -37,7 +37,8 @@ extension FileJobStore {
 
   func startCompaction(_ plan: JobSnapshotPlan, upTo end: AppendLog.Position) {
     state.withLock { state in
-      guard state.compaction == nil else { return }
+      // close() sets the one before it looks for the other.
+      guard state.compaction == nil, !state.isClosed else { return }
       state.compaction = Task.detached { [self] in try await compact(plan, upTo: end) }
     }
   }

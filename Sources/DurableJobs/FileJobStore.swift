@@ -130,7 +130,10 @@ public final class FileJobStore: JobStore {
     defer { ownership?.giveUp() }
     let compaction = state.withLock { $0.compaction }
     _ = try? await compaction?.value
-    if state.withLock({ $0.readOnlyReason == nil }) { try await log.close() }
+    if state.withLock({ $0.readOnlyReason == nil }) {
+      // Neither the caller's cancellation nor its deadline may come in between.
+      try await Task.detached { [log] in try await log.close() }.value
+    }
   }
 
   /// Reads the file again, for who may only read; of a store that is owned nothing happens.

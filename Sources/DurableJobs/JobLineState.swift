@@ -26,9 +26,9 @@ struct JobLineState {
     while let name = cursor.nextName() {
       switch String(decoding: name, as: UTF8.self) {
       case "state": state = JobState(rawValue: cursor.string() ?? "") ?? .pending
-      case "attempts": attempts = max(0, Int(clamping: cursor.integer() ?? 0))
-      case "crashes": crashes = max(0, Int(clamping: cursor.integer() ?? 0))
-      case "redrives": redrives = max(0, Int(clamping: cursor.integer() ?? 0))
+      case "attempts": attempts = cursor.count()
+      case "crashes": crashes = cursor.count()
+      case "redrives": redrives = cursor.count()
       case "token": token = cursor.identifier() ?? 0
       case "after_ns": delay = cursor.integer()
       case "date_ns": date = cursor.integer()
@@ -176,4 +176,9 @@ struct SnapshotJob: Sendable {
     line.payload(record.payload)
     return line.finish()
   }
+}
+
+extension JSONCursor {
+  /// A count that can still grow.
+  fileprivate mutating func count() -> Int { Int(min(1_000_000_000, max(0, integer() ?? 0))) }
 }

@@ -10,7 +10,8 @@ extension JobReplay {
   ///     of everybody else are dead.
   ///   - isReading: Whether somebody else may own the store: then what runs is left to run.
   consuming func finished(
-    running: [UInt64: (token: UInt64, leaseEnd: Int64)] = [:], isReading: Bool = false
+    running: [UInt64: (token: UInt64, leaseEnd: Int64, attempts: Int)] = [:],
+    isReading: Bool = false
   ) -> JobReplay {
     var result = self
     result.arrangeAll(running, isReading: isReading)
@@ -18,7 +19,7 @@ extension JobReplay {
   }
 
   private mutating func arrangeAll(
-    _ running: [UInt64: (token: UInt64, leaseEnd: Int64)], isReading: Bool
+    _ running: [UInt64: (token: UInt64, leaseEnd: Int64, attempts: Int)], isReading: Bool
   ) {
     var waiting: [JobEntry] = []
     var ended: [JobEntry] = []
@@ -65,14 +66,19 @@ extension JobReplay {
   }
 
   private func arrange(
-    _ entry: JobEntry, _ running: (token: UInt64, leaseEnd: Int64)?, isReading: Bool
+    _ entry: JobEntry, _ running: (token: UInt64, leaseEnd: Int64, attempts: Int)?, isReading: Bool
   ) {
+    if let running, !entry.record.state.isEnd, entry.record.attempts == running.attempts {
+      // Also one that waits by the file: not every claim is recorded. A stored retry has one attempt more.
+      entry.becomeReady()
+      entry.record.state = .running
+      (entry.token, entry.leaseEnd) = (running.token, running.leaseEnd)
+      if entry.record.options.unique?.release == .started { entry.holdsKey = false }
+      return
+    }
     switch entry.record.state {
     case .running, .pending:
-      if let running {
-        entry.record.state = .running
-        (entry.token, entry.leaseEnd) = running
-      } else if entry.record.state == .running {
+      if entry.record.state == .running {
         if isReading {
           entry.leaseEnd = .max
         } else {

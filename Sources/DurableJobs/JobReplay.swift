@@ -52,15 +52,15 @@ struct JobReplay: @unchecked Sendable {
   }
 
   /// Takes in the record that a cursor stands before, and passes it.
-  private mutating func takeObject(_ cursor: inout JSONCursor) {
+  private mutating func takeObject(_ cursor: inout JSONCursor, isInBatch: Bool = false) {
     let before = cursor
-    if apply(&cursor) { return }
+    if apply(&cursor, isInBatch: isInBatch) { return }
     cursor = before
     if let record = cursor.skipValue() { unknown.append(Array(record)) }
   }
 
   /// - Returns: `false` for a kind of record that this version does not know; nothing was done then.
-  private mutating func apply(_ cursor: inout JSONCursor) -> Bool {
+  private mutating func apply(_ cursor: inout JSONCursor, isInBatch: Bool) -> Bool {
     guard cursor.enterObject(), let name = cursor.nextName() else { return false }
     switch String(decoding: name, as: UTF8.self) {
     case "job": return readJob(&cursor)
@@ -84,7 +84,8 @@ struct JobReplay: @unchecked Sendable {
       }
     case "cancel": return change(&cursor) { $0.end(as: .cancelled, $1) }
     case "redrive": return readRedrive(&cursor)
-    case "all": return readAll(&cursor)
+    // A batch in a batch is nothing a store writes, and would go as deep as the file likes.
+    case "all" where !isInBatch: return readAll(&cursor)
     case "tokens": return readTokens(&cursor)
     case "open": return readHead(&cursor, isOpening: true)
     case "snapshot": return readHead(&cursor, isOpening: false)
@@ -95,7 +96,7 @@ struct JobReplay: @unchecked Sendable {
   private mutating func readAll(_ cursor: inout JSONCursor) -> Bool {
     guard cursor.enterArray() else { return false }
     while cursor.hasNextElement() {
-      takeObject(&cursor)
+      takeObject(&cursor, isInBatch: true)
       if cursor.isBroken { break }
     }
     cursor.leaveObject()

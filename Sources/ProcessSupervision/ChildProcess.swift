@@ -35,6 +35,8 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   private var isPaused = false
   private var isAwaited = false
   private var isAbandoned = false
+  private var isLookingAtFile = false
+  private var mustLookAgain = false
   private var exit = ProcessExit.unknown
   private var usage = ProcessUsage()
   private var endedAt: Int64?
@@ -368,17 +370,30 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
       memory: meter.memory, cpuPercent: sample.cpuPercent, cost: cost, at: clock.now)
   }
 
-  /// Looks at the watched file on a disk thread, because its file system may hang.
+  /// Looks at the watched file on a disk thread, because its file system may hang: on one for each child at most.
   private func measureFile() {
     guard let path = configuration.watchedFile else { return }
+    guard !isLookingAtFile else {
+      mustLookAgain = true
+      return
+    }
+    isLookingAtFile = true
     let directory = configuration.workingDirectory
     DiskExecutor.shared.start {
       let whole = path.hasPrefix("/") ? path : directory.map { "\($0)/\(path)" } ?? path
       let size = unsafe whole.withCString { unsafe creliability_file_size($0) }
-      self.loop.post {
-        self.apply { $0.fileMeasured(size < 0 ? nil : size, at: $1) }
-      }
+      self.loop.post { self.lookedAtFile(size < 0 ? nil : size) }
     }
+  }
+
+  private func lookedAtFile(_ size: Int64?) {
+    isLookingAtFile = false
+    let isStale = mustLookAgain
+    mustLookAgain = false
+    if isStale, machine.phase != .finished { measureFile() }
+    // A look from before the end says nothing of what the child left.
+    if isStale, case .checkingFile = machine.phase { return }
+    apply { $0.fileMeasured(size, at: $1) }
   }
 
   private var report: ProcessReport {

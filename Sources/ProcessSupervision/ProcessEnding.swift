@@ -44,10 +44,10 @@ final class ProcessEnding: Sendable {
     }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let isCancelled = cancellable && Task.isCancelled
         let report: ProcessReport?? = state.withLock { state in
           if let report = state.report { return .some(report) }
-          if isCancelled { return .some(nil) }
+          // Under the lock: a cancellation from here on finds the waiter.
+          if cancellable && Task.isCancelled { return .some(nil) }
           state.waiters[ticket] = continuation
           return nil
         }

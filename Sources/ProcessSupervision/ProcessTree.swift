@@ -29,6 +29,8 @@ struct ProcessTree {
   /// therefore every tenth sample, and each look before a signal, is at the whole table again.
   private var strangers: Set<Int32> = []
   private var samplesUntilWhole = 0
+  /// Whether the last look saw everything; without free descriptors or memory it did not.
+  private(set) var isWhole = true
 
   init(root: Int32) { self.root = root }
 
@@ -43,6 +45,8 @@ struct ProcessTree {
   mutating func isGroupAlive() -> Bool {
     guard creliability_signal_group(root, 0) == 0 else { return false }
     lookAtAll()
+    // The group exists; who is in it could not be read.
+    guard isWhole else { return true }
     return table.contains {
       members[$0.pid] != nil && $0.group == root && !$0.is_zombie.asBool
     }
@@ -109,10 +113,16 @@ struct ProcessTree {
       }
     }
     table.removeAll(keepingCapacity: true)
+    isWhole = count >= 0
     var process = creliability_process()
     for pid in pids.prefix(max(0, Int(count))) where !strangers.contains(pid) {
       // One that ended between the list and here is not there any more.
-      if unsafe creliability_process_read(pid, &process) == 0 { table.append(process) }
+      let failure = unsafe creliability_process_read(pid, &process)
+      if failure == 0 {
+        table.append(process)
+      } else if creliability_is_shortage(failure) != 0 {
+        isWhole = false
+      }
     }
   }
 
@@ -135,6 +145,8 @@ struct ProcessTree {
         isGrowing = true
       }
     }
+    // What could not be read has not ended.
+    guard isWhole else { return members.merge(found) { $1 } }
     members = found
     for process in table where found[process.pid] == nil { strangers.insert(process.pid) }
   }

@@ -86,7 +86,15 @@ struct SupervisionStateMachine {
   }
 
   private var timeLimitAt: Int64 { min(start.plus(rules.total), rules.deadline) }
-  private var startupAt: Int64 { hasActivity ? .max : start.plus(rules.startup) }
+  private var startupAt: Int64 {
+    hasActivity || fileWaitUntil != nil ? .max : start.plus(rules.startup)
+  }
+
+  /// Which limit of silence has passed.
+  private func silence(at now: Int64) -> ProcessStopReason? {
+    if now >= startupAt { return .startupLimit }
+    return now >= stallAt ? .stalled : nil
+  }
   private var stallAt: Int64 {
     isPaused || fileWaitUntil != nil ? .max : lastActivity.plus(rules.stall)
   }
@@ -120,8 +128,8 @@ struct SupervisionStateMachine {
     let wasAwaited = fileWaitUntil != nil
     fileWaitUntil = nil
     if case .checkingFile = phase { return finish() }
-    guard wasAwaited, phase == .running, now >= stallAt else { return [] }
-    return stop(.stalled, at: now)
+    guard wasAwaited, phase == .running, let reason = silence(at: now) else { return [] }
+    return stop(reason, at: now)
   }
 
   /// Reading was stopped because nobody takes what was read, or goes on.
@@ -150,7 +158,8 @@ struct SupervisionStateMachine {
     case .leftovers(let killAt, let giveUpAt):
       if now >= giveUpAt { return drain(at: now) }
       if now >= killAt {
-        phase = .leftovers(killAt: .max, giveUpAt: giveUpAt)
+        // Again every second: one may have been forked between the look and the signal.
+        phase = .leftovers(killAt: now.plus(1_000_000_000), giveUpAt: giveUpAt)
         nextLook = now.plus(lookDelay)
         return [.signal(.kill)]
       }
@@ -173,15 +182,14 @@ struct SupervisionStateMachine {
     if now >= timeLimitAt {
       return stop(now >= start.plus(rules.total) ? .totalLimit : .deadline, at: now)
     }
-    if now >= startupAt { return stop(.startupLimit, at: now) }
-    if now >= stallAt {
-      guard rules.watchesFile else { return stop(.stalled, at: now) }
+    if let reason = silence(at: now) {
+      guard rules.watchesFile else { return stop(reason, at: now) }
       fileWaitUntil = now.plus(SupervisionRules.fileWait)
       return [.measureFile] + sampleIfDue(at: now)
     }
     if let until = fileWaitUntil, now >= until {
       fileWaitUntil = nil
-      if now >= stallAt { return stop(.stalled, at: now) }
+      if let reason = silence(at: now) { return stop(reason, at: now) }
     }
     var actions: [Action] = []
     if now >= timeAlertAt {

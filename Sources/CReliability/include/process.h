@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <errno.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -106,6 +107,11 @@ typedef struct {
 
 /// Fills in the process. Returns 0 or an errno (ESRCH when it is gone).
 int creliability_process_read(int32_t pid, creliability_process *process);
+
+/// Whether a call failed for want of descriptors or memory: then it says nothing about the process.
+static inline int creliability_is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
 
 /// The same from the text of /proc/PID/stat, for tests. Returns 0, or EINVAL when the text is not one.
 int creliability_process_parse(const char *text, size_t size, creliability_process *process);
