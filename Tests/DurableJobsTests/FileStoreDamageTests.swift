@@ -233,4 +233,28 @@ import Testing
       #expect(try await next.claim(.some(9)).items.map(\.job.id).count == (jump > 0 ? 0 : 1))
     }
   }
+
+  /// Right checksums, and content that no store writes: each costs no more than itself.
+  @Test func recordsMadeToHurtAreReadAndNothingElseIsLost() async throws {
+    let at = #""kind":"k","at":1800000001000000000,"up":1000000600"#
+    let deep = 50_000
+    let machine = try await machine(
+      Self.versionOne + [
+        #"{"job":10,\#(at),"options":{"tags":[:]},"payload":1}"#,
+        #"{"job":11,\#(at),"is":{"failures":[:]}}"#,
+        #"{"job":12,\#(at),"options":{"backoff":{"curve":"explicit","delays_ns":[1:2]}}}"#,
+        #"{"job":13,\#(at),"is":{"crashes":9223372036854775807,"attempts":9223372036854775807,"redrives":9223372036854775807}}"#,
+        #"{"claim":[13],"token":3145730}"#, #"{"retry":13,"at":1,"up":2,"after_ns":-9}"#,
+        String(repeating: #"{"all":["#, count: deep) + String(repeating: "]}", count: deep),
+        #"{"job":14,\#(at),"payload":14}"#,
+      ])
+    let store = try await open(machine)
+    #expect(try await store.job(JobID(rawValue: 1))?.state == .completed)
+    #expect(try await store.job(JobID(rawValue: 14))?.state == .pending)
+    for item in try await store.claim(.some(100)).items {
+      _ = try await store.settle([JobSettlement(item.lease, .retry(after: .zero, .some))])
+    }
+    try await store.close()
+    #expect(try await open(machine).job(JobID(rawValue: 14))?.state.isEnd == false)
+  }
 }

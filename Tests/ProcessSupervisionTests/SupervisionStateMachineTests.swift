@@ -115,6 +115,23 @@ import Testing
     #expect(run(&never, to: 5 * Self.second).contains(.stopping(.startupLimit)))
   }
 
+  @Test func growthOfTheFileEndsTheStartupLimitAsWell() {
+    var growing = machine {
+      $0.startup = 2 * Self.second
+      $0.watchesFile = true
+    }
+    #expect(run(&growing, to: 2 * Self.second).last == .measureFile)
+    #expect(growing.fileMeasured(10, at: 2 * Self.second + 1).isEmpty)
+    #expect(!run(&growing, to: 100 * Self.second).contains(.stopping(.startupLimit)))
+    var empty = machine {
+      $0.startup = 2 * Self.second
+      $0.watchesFile = true
+    }
+    _ = run(&empty, to: 2 * Self.second)
+    #expect(
+      empty.fileMeasured(nil, at: 2 * Self.second + 1).first == .stopping(.startupLimit))
+  }
+
   @Test func outputBeyondItsLimitEndsTheProcess() {
     var machine = machine { $0.output = 10 }
     #expect(machine.output(10, at: 1) == [.firstOutput])
