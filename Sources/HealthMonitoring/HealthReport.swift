@@ -25,7 +25,7 @@ public struct HealthReport: Sendable {
     public let observedUnit: String?
     /// What is wrong, for a person.
     ///
-    /// Of an error that a check threw, only the sentence that it has for people (``ClassifiedError/userMessage``) or the name of
+    /// Of an error that a check threw, only the sentence that it has for people (`ClassifiedError.userMessage`) or the name of
     /// its type: a description may hold an address or a password, and this document is read by strangers.
     public let output: String?
     /// What the check threw, if that is why it failed.
