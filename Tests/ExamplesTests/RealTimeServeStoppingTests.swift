@@ -166,7 +166,7 @@ import Testing
         // More than comes in five minutes, so that none ends before all have begun.
         body: HTTPBody(count: 1 << 30) { _, buffer in
           unsafe buffer.initializeMemory(as: UInt8.self, repeating: 7)
-        }, fault: .drip(piece: 16_384, pause: .milliseconds(5)))
+        }, fault: .drip(piece: 16_384, pause: .milliseconds(20)))
     }
     let service = try await Service(["--allow-private", "--workers", "20"])
     for number in 0..<20 {
