@@ -134,13 +134,13 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     lookForExit()
   }
 
-  fileprivate func alarmFired(_ fired: ChildAlarm) {
+  func alarmFired(_ fired: ChildAlarm) {
     guard alarm?.alarm === fired else { return }
     alarm = nil
     apply { $0.alarm(at: $1) }
   }
 
-  fileprivate func resumeReading() {
+  func resumeReading() {
     guard isPaused else { return }
     isPaused = false
     if output >= 0 { loop.watch(output, .output, of: id) }
@@ -413,56 +413,5 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   private func tell(_ kind: ProcessEvent.Kind, at: WallTime? = nil) {
     guard let relay else { return }
     relay.send(ProcessEvent(kind: kind, command: command, processID: pid, at: at ?? .now))
-  }
-}
-
-/// Goes off on the scheduler's thread and hands over to the loop's.
-private final class ChildAlarm: Alarm, @unchecked Sendable {
-  private let child: ChildProcess
-  private let loop: ProcessLoop
-
-  init(_ child: ChildProcess, _ loop: ProcessLoop) {
-    (self.child, self.loop) = (child, loop)
-    super.init()
-  }
-
-  override func fire() { loop.post { self.child.alarmFired(self) } }
-}
-
-/// Lets the line buffer, which the child owns, call the child without keeping it.
-private final class Resumption: @unchecked Sendable {
-  private let loop: ProcessLoop
-  // Written once, before the buffer is used.
-  private weak var child: ChildProcess?
-
-  init(_ loop: ProcessLoop) { self.loop = loop }
-
-  func set(_ child: ChildProcess) { self.child = child }
-
-  func resume() {
-    guard let child else { return }
-    loop.post { child.resumeReading() }
-  }
-}
-
-extension ProcessExit {
-  /// For the timeline.
-  var words: String {
-    switch self {
-    case .code(let code): "code \(code)"
-    case .signal(let number): "signal \(number)"
-    case .unknown: "unknown"
-    }
-  }
-}
-
-extension ProcessUsage {
-  init(_ result: creliability_exit, inheritedPeak: Int64) {
-    userTime = .nanoseconds(result.user_nanoseconds)
-    systemTime = .nanoseconds(result.system_nanoseconds)
-    peakMemoryBytes =
-      result.peak_resident_bytes > inheritedPeak ? result.peak_resident_bytes : 0
-    blocksRead = result.blocks_read
-    blocksWritten = result.blocks_written
   }
 }

@@ -1,3 +1,4 @@
+internal import CReliability
 public import ErrorContext
 public import ReliabilityCore
 
@@ -159,5 +160,27 @@ extension WallTime {
   func advanced(by duration: Duration) -> WallTime {
     let (sum, overflow) = nanosecondsSince1970.addingReportingOverflow(duration.nanoseconds)
     return WallTime(nanosecondsSince1970: overflow ? .max : sum)
+  }
+}
+
+extension ProcessExit {
+  /// For the timeline.
+  var words: String {
+    switch self {
+    case .code(let code): "code \(code)"
+    case .signal(let number): "signal \(number)"
+    case .unknown: "unknown"
+    }
+  }
+}
+
+extension ProcessUsage {
+  init(_ result: creliability_exit, inheritedPeak: Int64) {
+    userTime = .nanoseconds(result.user_nanoseconds)
+    systemTime = .nanoseconds(result.system_nanoseconds)
+    peakMemoryBytes =
+      result.peak_resident_bytes > inheritedPeak ? result.peak_resident_bytes : 0
+    blocksRead = result.blocks_read
+    blocksWritten = result.blocks_written
   }
 }
