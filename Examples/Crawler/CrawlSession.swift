@@ -13,11 +13,12 @@ struct CrawlSession {
   func run() async throws -> Int32 {
     let start = ContinuousClock.now
     let plan = options.plan
-    try Self.prepare(directory)
-    let ledger = try await Ledger(directory)
     let screen = CrawlScreen(terminal, isQuiet: options.isQuiet)
+    // Before anything is made on the disk: it may refuse what was asked for.
     var steps = Crawl.Steps()
     steps.language = try languageDetector(screen)
+    try Self.prepare(directory)
+    let ledger = try await Ledger(directory)
     let state = await openState(screen)
     let letters = await openLetters(state, screen)
     let failures = try await FailureLog(directory, letters: letters)

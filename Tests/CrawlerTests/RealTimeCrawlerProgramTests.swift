@@ -11,14 +11,17 @@ struct RealTimeCrawlerProgramTests {
   @Test func helpAndWrongInputHaveTheirStatus() async throws {
     let help = try await Command.run(["--help"])
     #expect(help.status == 0 && help.output.contains("--max-pages"))
+    let scratch = ScratchDirectory()
     for wrong in [
       ["ftp://example.org/"], ["--voice", "loud", "http://h/"], ["--workers", "0", "http://h/"],
       ["demo", "http://h/"], ["--nonsense"], ["http://h/", "--language", "xx"],
     ] {
-      let result = try await Command.run(wrong)
+      let result = try await Command.run(wrong + ["--output", scratch.path])
       #expect(result.status == 2, "\(wrong): \(result.error)")
       #expect(result.error.hasPrefix("crawler: ") && result.output.isEmpty)
     }
+    // What is refused leaves nothing behind.
+    #expect(scratch.names == [])
   }
 
   @Test func aSeedThatCannotBeReachedIsAFailure() async throws {
