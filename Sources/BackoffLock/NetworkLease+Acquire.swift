@@ -38,6 +38,19 @@ extension NetworkLease {
     try Task.checkCancellation()
     let timeEnds = clock.now.saturatingAdvanced(by: timeout ?? configuration.timeout)
     let end = min(timeEnds, Deadline.current?.instant ?? timeEnds)
+    while true {
+      if let hold = try await acquireOnce(until: end) { return hold }
+      // The server was silent for longer than a lease counts. The caller may have more time than that.
+      if clock.now >= end { throw LeaseError(.timedOut, path: path) }
+    }
+  }
+
+  /// Contends with a new record.
+  ///
+  /// - Returns: `nil` when the claim was ours, but not for long enough to be confirmed.
+  private nonisolated(nonsending) func acquireOnce(
+    until end: ContinuousClock.Instant
+  ) async throws -> Hold? {
     let session = try await disk.run { () throws(LeaseError) in
       let session = try LeaseSession.open(self)
       do throws(LeaseError) {
@@ -92,9 +105,11 @@ extension NetworkLease {
   }
 
   /// Makes a hold of a claim that is ours.
+  ///
+  /// - Returns: `nil` when its time ended meanwhile, or another took it over.
   private nonisolated(nonsending) func settle(
     _ session: LeaseSession, _ sent: Duration
-  ) async throws -> Hold {
+  ) async throws -> Hold? {
     var term = LeaseTerm(sent: sent, duration: configuration.duration)
     do {
       let number = try await disk.run { () throws(LeaseError) in
@@ -105,7 +120,8 @@ extension NetworkLease {
       }
       let now = clock.now.sinceOrigin
       guard let number, !term.expire(at: now) else {
-        throw LeaseError(.timedOut, path: path)
+        await remove(session, until: .init(sinceOrigin: term.end), isLost: true)
+        return nil
       }
       try Task.checkCancellation()
       tell(.acquired)

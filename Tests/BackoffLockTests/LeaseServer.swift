@@ -14,6 +14,8 @@ final class LeaseServer: ForwardingFileSystem {
     var locks: ErrorNumber?
     /// Called before a touch.
     var beforeTouch: (@Sendable () -> Void)?
+    /// Called before a write.
+    var beforeWrite: (@Sendable () -> Void)?
     /// Called before a rename.
     var beforeRename: (@Sendable () -> Void)?
   }
@@ -98,6 +100,7 @@ final class LeaseServer: ForwardingFileSystem {
     _ file: Descriptor, _ bytes: Span<UInt8>, at offset: Int64?
   ) throws(ErrorNumber) -> Int {
     try willCall("write")
+    state.withLock({ $0.faults.beforeWrite })?()
     stamp(file)
     return try base.write(file, bytes, at: offset)
   }

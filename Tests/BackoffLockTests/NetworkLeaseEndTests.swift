@@ -62,6 +62,36 @@ import Testing
     }
   }
 
+  @Test(arguments: [40, 5]) func aClaimThatCouldNotBeConfirmedInTimeIsMadeAgain(
+    timeout: Int
+  ) async throws {
+    let scene = LeaseScene()
+    let writes = Guarded(0)
+    scene.server.set { faults in
+      faults.beforeWrite = {
+        // The first is the record, the second its token.
+        let isToken = writes.withLock { writes in
+          writes += 1
+          return writes == 2
+        }
+        if isToken { scene.clock.advance(by: .seconds(31)) }
+      }
+    }
+    let lease = scene.lease(.alpha)
+    if timeout > 31 {
+      let token = try await lease.withLease(timeout: .seconds(timeout)) { $0.token }
+      #expect(token.turn == 2 << 16)
+      #expect(scene.names == ["guard", "token.00000000000000000002"])
+    } else {
+      let error = await #expect(throws: LeaseError.self) {
+        try await lease.acquire(timeout: .seconds(timeout))
+      }
+      #expect(error?.code == .timedOut)
+      #expect(scene.names == ["guard", "token.00000000000000000001"])
+    }
+    #expect(scene.server.openDescriptors == 0)
+  }
+
   @Test func whatIsNoClaimIsRefused() async throws {
     for (text, code) in [
       ("", LeaseError.Code.foreignClaim), ("no JSON", .foreignClaim),
@@ -84,7 +114,7 @@ import Testing
     try scene.write("x", to: "new.5.1")
     try scene.write("x", to: "old.1")
     try scene.write("x", to: "someone's")
-    let lease = NetworkLease(scene.path)
+    let lease = NetworkLease(scene.path, configuration: .patient)
     _ = try await lease.withLease { $0.token }
     #expect(scene.names.contains("new.5.1") && scene.names.contains("old.1"))
     scene.clock.advance(by: .seconds(100 * 365 * 86_400))
@@ -128,9 +158,9 @@ import Testing
     try await withThrowingTaskGroup { group in
       for _ in 0..<6 {
         group.addTask {
-          let lease = NetworkLease(scene.path)
+          let lease = NetworkLease(scene.path, configuration: .patient)
           for _ in 0..<10 {
-            try await lease.withLease(timeout: .seconds(600)) { hold in
+            try await lease.withLease { hold in
               let others = inside.withLock { inside in
                 defer { inside += 1 }
                 return inside
@@ -148,5 +178,15 @@ import Testing
     let drawn = tokens.withLock { $0 }
     #expect(drawn == drawn.sorted() && Set(drawn).count == 60)
     #expect(scene.names.count == 2)
+  }
+}
+
+extension NetworkLease.Configuration {
+  /// For the real disk, which may be silent for longer than the defaults allow while others flush to it.
+  fileprivate static var patient: Self {
+    var configuration = Self()
+    configuration.duration = .seconds(3600)
+    configuration.timeout = .seconds(600)
+    return configuration
   }
 }
