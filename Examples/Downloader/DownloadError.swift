@@ -1,3 +1,5 @@
+internal import Foundation
+internal import FoundationNetworking
 internal import Reliability
 
 /// What can be wrong with an answer that HTTP itself has no objection to.
@@ -50,9 +52,14 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     case .wrongChecksum(let received, let expected):
       "its SHA-256 begins with \(received.prefix(12)), not \(expected.prefix(12))"
     case .wrongLength, .brokenOff: description
-    case .connection: cause.map { "\($0)" }
+    case .connection: cause.map(Self.text)
     case .wrongRange: nil
     }
+  }
+
+  /// An error in words; URL loading's own description is a dump of its dictionary.
+  private static func text(_ error: any Error) -> String {
+    (error as? URLError)?.localizedDescription ?? "\(error)"
   }
 
   var description: String {
@@ -62,9 +69,9 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     case .wrongChecksum(let received, let expected):
       "the SHA-256 is \(received), not \(expected)"
     case .brokenOff(let received, let expected):
-      "after \(received) of \(expected) bytes" + (cause.map { ": \($0)" } ?? "")
+      "after \(received) of \(expected) bytes" + (cause.map { ": \(Self.text($0))" } ?? "")
     case .wrongRange: "the server sent another range than was asked for"
-    case .connection: cause.map { "the connection failed: \($0)" } ?? "the connection failed"
+    case .connection: cause.map { "the connection failed: \(Self.text($0))" } ?? "the connection failed"
     }
   }
 }

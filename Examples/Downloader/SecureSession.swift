@@ -79,7 +79,7 @@ private final class Relay: NSObject, URLSessionDataDelegate, Sendable {
   ) {
     let exchange = exchanges.withLock { $0.removeValue(forKey: task.taskIdentifier) }
     // URLSession on Linux has no name for a body that ends too early.
-    let isNameless = (error as? URLError)?.code == .unknown
+    let isNameless = error.map { ErrorClassifier.foundation.classify($0) == .unknown } ?? false
     exchange?.ended(isNameless ? DownloadError(.connection, cause: error) : error)
   }
 

@@ -55,6 +55,19 @@ extension Classification {
     }
   }
 
+  /// What an error of URL loading without a code of its own means.
+  ///
+  /// URL loading on Linux has no code for a certificate that libcurl refuses (its result 60, `CURLE_PEER_FAILED_VERIFICATION`):
+  /// only the text of the error tells. To try again does not help.
+  init?(unknownURLError text: String) {
+    let beginnings = [
+      "SSL certificate problem", "SSL: no alternative certificate subject name",
+      "SSL: certificate", "server certificate verification failed",
+    ]
+    guard beginnings.contains(where: text.hasPrefix) else { return nil }
+    self.init(urlErrorCode: -1202)
+  }
+
   private static func transferFailure(_ code: Int) -> Classification {
     switch code {
     case -2000, -1021: Classification(.network, .retryable())

@@ -66,6 +66,7 @@ struct FoundationFailure {
 
   var classification: Classification? {
     switch domain {
+    case .url where code == -1: Classification(unknownURLError: error.localizedDescription)
     case .url, .network: Classification(urlErrorCode: code)
     case .posix: Classification(errno: code)
     case .cocoa: Classification(cocoaErrorCode: code, underlying: causes)

@@ -49,6 +49,21 @@ import Testing
   }
 
   @Test(
+    "A refused certificate is known by its text where it has no code",
+    arguments: [
+      "SSL certificate problem: self-signed certificate",
+      "SSL: no alternative certificate subject name matches target host name 'a'",
+    ])
+  func refusedCertificate(text: String) {
+    let error = NSError(
+      domain: "NSURLErrorDomain", code: -1, userInfo: [NSLocalizedDescriptionKey: text])
+    let answer = classifier.classify(error)
+    #expect(answer.category == .network)
+    #expect(answer.retryability == .notRetryable)
+    #expect(classifier.classify(url(-1)) == .unknown)
+  }
+
+  @Test(
     "POSIX errors mean what they say, as POSIXError and as NSError",
     arguments: [
       (POSIXErrorCode.ENOSPC, ErrorCategory.fileSystem, false), (.EDQUOT, .fileSystem, false),
