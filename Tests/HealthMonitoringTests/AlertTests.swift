@@ -161,7 +161,7 @@ import Testing
   @Test func recommendedRulesHaveTheNumbersOfTheirTable() throws {
     let bad: [AlertFigure: Double] = [
       .successRatio: 0.949, .queuedJobs: 101, .poolUsedRatio: 0.81, .deadLetters: 11,
-      .openBreakers: 1, .poolResourceErrors: 6, .lockTimeouts: 1, .saveFailureRatio: 0.001,
+      .openBreakers: 4, .poolResourceErrors: 6, .lockTimeouts: 1, .saveFailureRatio: 0.001,
       .orphanedFiles: 1, .memoryRatio: 0.81, .cpuRatio: 0.91, .timeRatio: 0.81,
     ]
     let good: [AlertFigure: Double] = [
@@ -224,6 +224,9 @@ import Testing
           gauge("pool_used_ratio", ("pool", "b"), 0.9),
           gauge("breaker_state", ("state", "open"), 1),
           gauge("breaker_state", ("state", "closed"), 5),
+          gauge("breakers", ("state", "open"), 2),
+          gauge("breakers", ("state", "forcedOpen"), 1),
+          gauge("breakers", ("state", "closed"), 7),
           gauge("pool_resource_errors_max", ("pool", "a"), 7),
           counter("lock_timeouts_total", ("lock", "a"), 2),
           counter("file_saves_total", ("status", "durable"), 999),
