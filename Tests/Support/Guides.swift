@@ -21,7 +21,7 @@ package enum Guides {
   /// - Parameter folder: Only articles whose path contains this.
   package static func lines(in folder: String = "") throws -> [Line] {
     let articles = try FileManager.default.subpathsOfDirectory(
-      atPath: root.appending(path: "Sources").path(percentEncoded: false)
+      atPath: root.appending(path: "Sources").resolvingSymlinksInPath().path(percentEncoded: false)
     ).filter { $0.hasSuffix(".md") }.sorted().map { "Sources/\($0)" }
     let paths = (["README.md", "CONTRIBUTING.md"] + articles)
       .filter { folder.isEmpty || $0.contains(folder) }
