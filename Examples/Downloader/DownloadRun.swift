@@ -61,7 +61,7 @@ final class DownloadRun: Sendable {
 
   private func openManifest() async -> Manifest? {
     guard state != nil || options.keepsManifest else { return nil }
-    return Manifest(in: directory)
+    return Manifest(in: directory) { [display] in display.note("     manifest: \($0)") }
   }
 
   private func makeQueue(_ manifest: Manifest?, _ tracker: DownloadTracker) async throws

@@ -36,7 +36,8 @@ final class DownloadService: Sendable {
     let sources: [(any MetricsSource)?] = [
       downloads.queue, downloads.letters, worker.breakers, worker.limiter, worker.budget,
       gate.limiter, infos.cache, health.monitor, AtomicFileStatistics.shared,
-      SweepStatistics.shared, queueStore, ProcessFigures(every: options.settings.metricsInterval),
+      SweepStatistics.shared, manifest.figures, queueStore,
+      ProcessFigures(every: options.settings.metricsInterval),
     ]
     for source in sources.compactMap({ $0 }) { registry.register(source) }
     if let tool = worker.configuration.method as? ToolTransfer {
@@ -55,7 +56,7 @@ final class DownloadService: Sendable {
     let state = try await StateDirectory.open(options.state, command: "serve")
     try await OutputDirectory.prepare(options.output)
     let settings = options.settings
-    let manifest = Manifest(in: options.output)
+    let manifest = Manifest(in: options.output) { display.note("     manifest: \($0)") }
     let performance = PerformanceWindow()
     let tracker = DownloadTracker(display: display, failuresKept: 0)
 

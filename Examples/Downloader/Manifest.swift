@@ -46,13 +46,19 @@ final class Manifest: Sendable {
   private let document: AtomicDocument<Document>
   private let state = Lock(State())
 
-  /// - Parameter directory: The output directory.
-  init(in directory: String) {
+  /// - Parameters:
+  ///   - directory: The output directory.
+  ///   - observer: Is told what happened to the file, such as that a backup took its place.
+  init(in directory: String, observer: (@Sendable (DocumentEvent) -> Void)? = nil) {
     self.directory = directory
     var configuration = AtomicDocument<Document>.Configuration()
     configuration.file.durability = .ordered
-    document = AtomicDocument("\(directory)/manifest.json", configuration: configuration)
+    document = AtomicDocument(
+      "\(directory)/manifest.json", configuration: configuration, observer: observer)
   }
+
+  /// How often it was saved, taken from its backup, or moved aside.
+  var figures: any MetricsSource { document }
 
   /// The entry of a file that is there and need not be downloaded again.
   func published(_ item: DownloadItem) async -> Entry? {

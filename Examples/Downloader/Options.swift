@@ -31,7 +31,7 @@ struct Options {
       "downloader [URL …] [options]", "downloader demo [options]",
       "downloader serve [options]", "downloader status --state DIR",
       "downloader dead-letters list | show ID | redrive | discard ID --state DIR [options]",
-      "downloader config [options]",
+      "downloader config [options]", "downloader doctor DIR [--sweep]",
     ],
     summary: """
       Downloads files over HTTP: tries again what can be tried again, resumes what broke off, verifies

@@ -18,6 +18,7 @@ internal import ReliabilityExampleSupport
       case "serve": return try await serve(Array(arguments.dropFirst()))
       case "config": return try config(Array(arguments.dropFirst()))
       case "status", "dead-letters": return try await maintain(arguments)
+      case "doctor": return try await examine(Array(arguments.dropFirst()))
       default: break
       }
       let options = try Options(arguments)
@@ -47,6 +48,17 @@ internal import ReliabilityExampleSupport
     Terminal(.output).write(
       command.showsHelp ? StateCommand.grammar.help : try await command.run())
     return 0
+  }
+
+  private static func examine(_ arguments: [String]) async throws -> Int32 {
+    let command = try DoctorCommand(arguments)
+    if command.showsHelp {
+      Terminal(.output).write(DoctorCommand.grammar.help)
+      return 0
+    }
+    let answer = try await command.run()
+    Terminal(.output).write(answer.text)
+    return answer.isGood ? 0 : 1
   }
 
   private static func serve(_ arguments: [String]) async throws -> Int32 {

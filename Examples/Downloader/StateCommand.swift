@@ -96,7 +96,12 @@ struct StateCommand {
   func run() async throws -> String {
     if let inUse = try await StateDirectory.owner(of: state) {
       guard let owner = inUse.owner, let listen = owner.listen else { throw inUse }
-      return try await text(from: ServeClient(listen, tokenFile: owner.tokenFile))
+      do {
+        return try await text(from: ServeClient(listen, tokenFile: owner.tokenFile))
+      } catch is HTTPFetch.Failure {
+        // It has stopped listening, and finishes what it does.
+        throw inUse
+      }
     }
     let directory = try await StateDirectory.open(state, command: "maintenance")
     let downloads = DownloadQueue(

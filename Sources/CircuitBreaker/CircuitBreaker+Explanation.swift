@@ -65,7 +65,7 @@ extension CircuitBreaker.Explanation {
     case .closed: return openings(machine, verb: "opens")
     case .metricsOnly:
       return openings(machine, verb: "would open") + ["reset() puts it to work"]
-    case .open: return ["the first call after \(remaining ?? .zero) is a probe"]
+    case .open: return ["the first call after \(seconds(remaining ?? .zero)) is a probe"]
     case .halfOpen:
       let missing = rules.probeSuccesses - machine.probeSuccesses
       return [
@@ -96,6 +96,11 @@ extension CircuitBreaker.Explanation {
     rate(rules.failureRate, "failed", tally.calls)
     rate(rules.slowCallRate, "are slow", tally.calls + machine.calls.overdueCount)
     return changes
+  }
+
+  /// To the millisecond: more digits help nobody.
+  private static func seconds(_ duration: Duration) -> String {
+    "\((duration / .milliseconds(1)).rounded() / 1000) seconds"
   }
 
   private static func percent(_ rate: Double) -> String {

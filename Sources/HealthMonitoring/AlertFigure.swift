@@ -57,7 +57,11 @@ public enum AlertFigure: String, CaseIterable, Hashable, Sendable {
     case .poolUsedRatio: return Self.values(metrics, "pool_used_ratio").max()
     case .deadLetters: return Self.sum(metrics, "dead_letter_jobs")
     case .openBreakers:
-      return Self.sum(metrics, "breaker_state", "state", ["open", "forcedOpen"])
+      // Single breakers, and those of a keyed one, which counts them by state.
+      let states = ["open", "forcedOpen"]
+      let single = Self.sum(metrics, "breaker_state", "state", states)
+      let keyed = Self.sum(metrics, "breakers", "state", states)
+      return single == nil && keyed == nil ? nil : (single ?? 0) + (keyed ?? 0)
     case .poolResourceErrors: return Self.values(metrics, "pool_resource_errors_max").max()
     case .lockTimeouts: return Self.sum(metrics, "lock_timeouts_total")
     case .saveFailureRatio:

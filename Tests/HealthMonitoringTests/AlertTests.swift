@@ -224,6 +224,9 @@ import Testing
           gauge("pool_used_ratio", ("pool", "b"), 0.9),
           gauge("breaker_state", ("state", "open"), 1),
           gauge("breaker_state", ("state", "closed"), 5),
+          gauge("breakers", ("state", "open"), 2),
+          gauge("breakers", ("state", "forcedOpen"), 1),
+          gauge("breakers", ("state", "closed"), 7),
           gauge("pool_resource_errors_max", ("pool", "a"), 7),
           counter("lock_timeouts_total", ("lock", "a"), 2),
           counter("file_saves_total", ("status", "durable"), 999),
@@ -234,7 +237,7 @@ import Testing
     }
     let expected: [AlertFigure: Double] = [
       .successRatio: 0.9, .queuedJobs: 120, .deadLetters: 4, .poolUsedRatio: 0.9,
-      .openBreakers: 1, .poolResourceErrors: 7, .lockTimeouts: 2, .saveFailureRatio: 0.001,
+      .openBreakers: 4, .poolResourceErrors: 7, .lockTimeouts: 2, .saveFailureRatio: 0.001,
       .orphanedFiles: 3,
     ]
     for prefix in ["", "app"] {
