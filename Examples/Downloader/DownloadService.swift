@@ -32,10 +32,11 @@ final class DownloadService: Sendable {
     registry = MetricsRegistry(prefix: "downloader")
     health = ServeHealth(downloads, options, registry, downloads.worker.tracker.display)
     let worker = downloads.worker
+    let learned = worker.configuration.method.limits.learned
     let queueStore = downloads.queue.store as? any MetricsSource
     let sources: [(any MetricsSource)?] = [
       downloads.queue, downloads.letters, worker.breakers, worker.limiter, worker.budget,
-      gate.limiter, infos.cache, health.monitor, AtomicFileStatistics.shared,
+      gate.limiter, infos.cache, learned, health.monitor, AtomicFileStatistics.shared,
       SweepStatistics.shared, queueStore, ProcessFigures(every: options.settings.metricsInterval),
     ]
     for source in sources.compactMap({ $0 }) { registry.register(source) }
@@ -62,9 +63,10 @@ final class DownloadService: Sendable {
     var worker = DownloadWorker.Configuration(directory: options.output)
     worker.waitsForServers = true
     worker.rate = settings.serverRate
+    var limits = settings.limits
+    limits.timeouts = settings.timeouts
     worker.method = BuiltInTransfer(
-      limits: BuiltInTransfer.Limits(
-        timeout: settings.downloadTimeout, stall: settings.stall, timeouts: settings.timeouts),
+      limits: limits,
       durability: settings.durability, policy: settings.policy, alwaysDigests: true
     ).behind(settings.tool)
 

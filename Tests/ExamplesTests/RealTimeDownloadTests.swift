@@ -270,8 +270,8 @@ import Testing
     }
     let directory = ScratchDirectory()
     var settings = try options("--workers=3")
-    settings.stall = .seconds(60)
-    settings.timeout = .seconds(60)
+    settings.limits.stall = .seconds(60)
+    settings.limits.timeout = .seconds(60)
     let urls = (0..<9).map { "http://127.0.0.1:\(server.port)/\($0)" }
     let work = Task { [settings, path = directory.path] in
       try await download(urls, to: path, settings)
@@ -342,7 +342,7 @@ private final class Log<Entry: Sendable>: Sendable {
   }
 }
 
-private final class Atomic64: Sendable {
+final class Atomic64: Sendable {
   private let state = Atomic<Int>(0)
   var value: Int { state.load(ordering: .relaxed) }
   func set(_ value: Int) { state.store(value, ordering: .relaxed) }
