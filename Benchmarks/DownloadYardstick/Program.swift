@@ -31,8 +31,10 @@ internal import ReliabilityExampleSupport
   private static func drip(rate: Int, portFile: String) async throws {
     var limits = HTTPServer.Limits()
     limits.connections = 1024
-    // Twenty pieces a second.
-    let fault = HTTPFault.drip(piece: max(1, rate / 20), pause: .milliseconds(50))
+    // Twenty pieces a second, or more and smaller ones.
+    let piece = min(65_536, max(1, rate / 20))
+    let fault = HTTPFault.drip(
+      piece: piece, pause: .seconds(Double(piece) / Double(max(1, rate))))
     let server = try HTTPServer(limits: limits) { _ in
       HTTPReply(
         status: 200,
