@@ -65,10 +65,12 @@ final class DownloadService: Sendable {
     worker.rate = settings.serverRate
     var limits = settings.limits
     limits.timeouts = settings.timeouts
-    worker.method = BuiltInTransfer(
+    var builtIn = BuiltInTransfer(
       limits: limits,
       durability: settings.durability, policy: settings.policy, alwaysDigests: true
-    ).behind(settings.tool)
+    )
+    builtIn.threads = BlockingThreads(givesWay: true)
+    worker.method = builtIn.behind(settings.tool)
 
     var jobs = JobOptions()
     jobs.maxAttempts = settings.attempts

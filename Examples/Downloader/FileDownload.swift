@@ -76,7 +76,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
 
   /// Gives the complete file its name.
   func publish() async throws {
-    try await BlockingThreads.shared.run {
+    try await method.threads.run {
       _ = try self.file?.publish()
     }
   }
@@ -127,7 +127,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   ) async throws -> URL? {
     try await withTaskCancellationHandler {
       do {
-        let next = try await BlockingThreads.shared.run(body)
+        let next = try await method.threads.run(body)
         // A connection that was shut down looks like the end of a body without a length.
         try Task.checkCancellation()
         return next

@@ -59,6 +59,8 @@ struct BuiltInTransfer: FileTransferMethod {
   var clock: any TimeSource = ContinuousClock()
   var durability = Durability.none
   var policy = AddressPolicy.any
+  /// Where transfers block.
+  var threads = BlockingThreads.shared
   /// Where hosts are looked up.
   var book = AddressBook.shared
   /// Whether the digest is wanted also of files whose checksum is not known.
