@@ -145,7 +145,7 @@ let package = Package(
         name: "ExamplesTests",
         dependencies: [
           "Reliability", "ReliabilityExampleSupport", "ReliabilityDownloader",
-          "ReliabilityTestSupport",
+          "ReliabilityTesting", "ReliabilityTestSupport",
         ]),
       .testTarget(
         name: "CrawlerTests",

@@ -24,7 +24,48 @@ enum ProcessBenchmarks {
         ), sampleLength: .milliseconds(50))
     },
     Benchmark(name: "supervisor/sample-10", measure: sampleTen),
+    Benchmark(name: "supervisor/monitoring", measure: monitoring),
   ]
+
+  /// What watching twenty trees of three processes at the default interval takes of this process: memory, and of one processor.
+  ///
+  /// Two samples of each, so eleven seconds.
+  private static func monitoring() async throws -> Result {
+    func used() -> Double {
+      var usage = rusage()
+      #if canImport(Glibc)
+        let whom = __rusage_who_t(RUSAGE_SELF.rawValue)
+      #else
+        let whom = RUSAGE_SELF
+      #endif
+      _ = unsafe getrusage(whom, &usage)
+      return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+    }
+    // What the first process of all brings with it is part of the price.
+    let before = Memory.residentBytes
+    let figures = try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<20 {
+        group.addTask {
+          try await withProcess("/bin/sh", ["-c", "sleep 600 & sleep 600 & wait"]) { process in
+            _ = try await process.waitUntilExit()
+          }
+        }
+      }
+      try await ContinuousClock().wait(for: .milliseconds(500))
+      let (start, cpu) = (ContinuousClock.now, used())
+      try await ContinuousClock().wait(for: .milliseconds(10_500))
+      let share = (used() - cpu) / ((ContinuousClock.now - start) / .seconds(1)) * 100
+      let growth = Memory.residentBytes - before
+      group.cancelAll()
+      while let result = await group.nextResult() { _ = result }
+      return (growth, share)
+    }
+    var result = Result(
+      name: "supervisor/monitoring", unit: .bytes, summary: Summary([max(0, figures.0)]))
+    result.figures.append(("cpu_percent_of_one_core", figures.1))
+    return result
+  }
 
   private static func spawnAndWait(_ path: String) -> pid_t {
     var pid = pid_t()

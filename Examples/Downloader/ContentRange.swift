@@ -11,15 +11,21 @@ struct ContentRange: Hashable {
     guard value.hasPrefix("bytes ") else { return nil }
     let parts = value.dropFirst(6).split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2 else { return nil }
-    total = Int(parts[1])
+    total = Self.number(parts[1])
     if parts[0] == "*" {
       first = nil
     } else {
       let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false)
-      guard ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first <= last
+      guard ends.count == 2, let first = Self.number(ends[0]), let last = Self.number(ends[1]),
+        first <= last
       else { return nil }
       self.first = first
     }
+  }
+
+  /// A number of bytes: digits alone, no sign; `nil` also of one that is too large for this machine.
+  static func number(_ text: some StringProtocol) -> Int? {
+    text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
   }
 
   init?(_ response: HTTPResponseHead) {

@@ -69,7 +69,7 @@ final class DownloadRun: Sendable {
   {
     var worker = DownloadWorker.Configuration(directory: directory)
     worker.method = BuiltInTransfer(
-      limits: BuiltInTransfer.Limits(timeout: options.timeout, stall: options.stall),
+      limits: options.limits,
       durability: options.durability, policy: options.policy, alwaysDigests: manifest != nil
     ).behind(options.tool)
     worker.rate = options.rate

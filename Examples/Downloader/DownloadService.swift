@@ -32,10 +32,11 @@ final class DownloadService: Sendable {
     registry = MetricsRegistry(prefix: "downloader")
     health = ServeHealth(downloads, options, registry, downloads.worker.tracker.display)
     let worker = downloads.worker
+    let learned = worker.configuration.method.limits.learned
     let queueStore = downloads.queue.store as? any MetricsSource
     let sources: [(any MetricsSource)?] = [
       downloads.queue, downloads.letters, worker.breakers, worker.limiter, worker.budget,
-      gate.limiter, infos.cache, health.monitor, AtomicFileStatistics.shared,
+      gate.limiter, infos.cache, learned, health.monitor, AtomicFileStatistics.shared,
       SweepStatistics.shared, manifest.figures, queueStore,
       ProcessFigures(every: options.settings.metricsInterval),
     ]
@@ -63,11 +64,14 @@ final class DownloadService: Sendable {
     var worker = DownloadWorker.Configuration(directory: options.output)
     worker.waitsForServers = true
     worker.rate = settings.serverRate
-    worker.method = BuiltInTransfer(
-      limits: BuiltInTransfer.Limits(
-        timeout: settings.downloadTimeout, stall: settings.stall, timeouts: settings.timeouts),
+    var limits = settings.limits
+    limits.timeouts = settings.timeouts
+    var builtIn = BuiltInTransfer(
+      limits: limits,
       durability: settings.durability, policy: settings.policy, alwaysDigests: true
-    ).behind(settings.tool)
+    )
+    builtIn.threads = BlockingThreads(givesWay: true)
+    worker.method = builtIn.behind(settings.tool)
 
     var jobs = JobOptions()
     jobs.maxAttempts = settings.attempts

@@ -32,9 +32,32 @@ final class DownloadTracker: Sendable {
     var served: [String: Int] = [:]
   }
 
+  /// Where a transfer's progress goes: to the worker and the lease of the attempt that is under way.
+  ///
+  /// The next attempt of a transfer may be another worker's.
+  private final class Listener: Sendable {
+    private let attempt = Lock<(worker: Int, context: JobContext)?>(nil)
+
+    func listen(_ worker: Int, _ context: JobContext) {
+      attempt.withLock { $0 = (worker, context) }
+    }
+
+    func tell(_ display: ProgressDisplay, _ received: Int, _ total: Int?) {
+      guard let (worker, context) = attempt.withLock({ $0 }) else { return }
+      display.advance(worker: worker, bytes: received, of: total)
+      if let total, total > 0 { context.report(progress: Double(received) / Double(total)) }
+    }
+  }
+
+  private struct Kept {
+    var transfer: any FileTransfer
+    var listener: Listener
+  }
+
   private struct State {
-    /// Transfers of jobs that are under way or wait for another attempt.
-    var transfers: [JobID: any FileTransfer] = [:]
+    /// Transfers of jobs that wait for another attempt.
+    var transfers: [JobID: Kept] = [:]
+    var listeners: [JobID: Listener] = [:]
     var names: [JobID: String] = [:]
     var workers: Set<Int> = []
     var counts = Counts()
@@ -79,17 +102,15 @@ final class DownloadTracker: Sendable {
       // Taken out: should an attempt that was given up still be on its way, it keeps it for itself.
       return (state.transfers.removeValue(forKey: context.id), number)
     }
+    let listener = kept?.listener ?? Listener()
+    listener.listen(worker, context)
     let transfer =
-      kept
-      ?? make(item.name) { [display] received, total in
-        display.advance(worker: worker, bytes: received, of: total)
-        if let total, total > 0 {
-          context.report(progress: Double(received) / Double(total))
-        }
-      }
+      kept?.transfer
+      ?? make(item.name) { [display] received, total in listener.tell(display, received, total) }
+    state.withLock { $0.listeners[context.id] = listener }
     let work = Work(
       id: context.id, item: item, transfer: transfer, worker: worker, shown: Self.shown(item.name))
-    display.begin(worker: worker, work.shown)
+    display.begin(worker: worker, work.shown, isContinued: kept != nil)
     return work
   }
 
@@ -99,6 +120,7 @@ final class DownloadTracker: Sendable {
     state.withLock { state in
       state.workers.remove(work.worker)
       state.names[work.id] = nil
+      state.listeners[work.id] = nil
       state.counts.succeeded += 1
       state.counts.bytes += outcome.bytes
       if work.item.checksum != nil { state.counts.verified += 1 }
@@ -120,7 +142,10 @@ final class DownloadTracker: Sendable {
     state.withLock { state in
       state.workers.remove(work.worker)
       // Each may hold a file open; beyond this the next attempt starts over.
-      if state.transfers.count < Self.transfersKept { state.transfers[work.id] = work.transfer }
+      let listener = state.listeners.removeValue(forKey: work.id)
+      if state.transfers.count < Self.transfersKept, let listener {
+        state.transfers[work.id] = Kept(transfer: work.transfer, listener: listener)
+      }
     }
     display.end(worker: work.worker, nil, isGood: false)
   }
@@ -146,7 +171,10 @@ final class DownloadTracker: Sendable {
       let reason = FailureText.reason(of: error)
       display.note(
         "     \(Self.shown(name)): \(reason) Attempt \(attempt + 1) of \(most) follows.")
-      state.withLock { $0.counts.lastError = reason }
+      state.withLock { state in
+        state.counts.lastError = reason
+        state.counts.retries += 1
+      }
     case .cancelled, .completed, .failed:
       guard let id = event.id else { return }
       let gone = state.withLock { state in
@@ -164,7 +192,7 @@ final class DownloadTracker: Sendable {
   func failed(_ dead: DeadJob) -> ErrorReport {
     let (transfer, name) = state.withLock { state in
       let name = state.names.removeValue(forKey: dead.job.id)
-      return (state.transfers.removeValue(forKey: dead.job.id), name)
+      return (state.transfers.removeValue(forKey: dead.job.id)?.transfer, name)
     }
     let job = try? DownloadJob(encodedPayload: dead.job.payload)
     let title = name ?? job?.name ?? "job \(dead.job.id)"
@@ -191,7 +219,6 @@ final class DownloadTracker: Sendable {
 
 extension DownloadTracker.Counts {
   fileprivate mutating func add(_ outcome: TransferOutcome) {
-    retries += max(0, outcome.attempts - 1)
     timeouts += outcome.timeouts
     resumptions += outcome.resumptions
   }

@@ -22,6 +22,10 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   // What proves that the rest on the server belongs to what is here: a strong ETag or a date.
   private var validator: String?
   private var description = ""
+  /// Whether what is known about the kind of file counts: not any more once that has ended an attempt.
+  private var trustsLearned = true
+  /// Of the attempt that runs.
+  private var monitor: ProgressMonitor?
 
   private var received: Int { Int(file?.size ?? 0) }
   private var wantsDigest: Bool { item.checksum != nil || method.alwaysDigests }
@@ -48,11 +52,19 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
     let start = ContinuousClock.now
     description = "GET of the whole file"
     do {
-      try await withTimeout(method.limits.timeout(of: item.name), kind: .attempt) {
+      try await withAdaptiveTimeout(
+        method.limits.adaptive(for: item.name, learns: trustsLearned),
+        kind: method.limits.kind(of: item), attempt: outcome.attempts, clock: method.clock
+      ) { monitor in
+        self.monitor = monitor
+        defer { self.monitor = nil }
         try await transfer()
       }
     } catch {
-      if error.underlying(as: TimeoutError.self) != nil { outcome.timeouts += 1 }
+      if let timeout = error.underlying(as: TimeoutError.self) {
+        outcome.timeouts += 1
+        if timeout.kind == .total { trustsLearned = false }
+      }
       failures.append(
         AttemptRecord(
           number: outcome.attempts, failure: error,
@@ -64,7 +76,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
 
   /// Gives the complete file its name.
   func publish() async throws {
-    try await BlockingThreads.shared.run {
+    try await method.threads.run {
       _ = try self.file?.publish()
     }
   }
@@ -93,7 +105,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
     if address.isPlain {
       let fetch = try await HTTPFetch.prepared(
         host: address.host, port: address.port, target: address.target, headers: fields,
-        policy: method.policy, silence: method.limits.stall)
+        policy: method.policy, silence: method.limits.silence, book: method.book)
       return try await onThread {
         try self.receive(fetch, address, isContinued: isContinued)
       } onCancel: {
@@ -115,7 +127,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   ) async throws -> URL? {
     try await withTaskCancellationHandler {
       do {
-        let next = try await BlockingThreads.shared.run(body)
+        let next = try await method.threads.run(body)
         // A connection that was shut down looks like the end of a body without a length.
         try Task.checkCancellation()
         return next
@@ -142,7 +154,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
       }
       return nil
     } catch HTTPFetch.Failure.silent {
-      let limit = method.limits.stall
+      let limit = method.limits.silence
       throw TimeoutError(kind: .stall, limit: limit, elapsed: limit)
     } catch let failure as HTTPFetch.Failure {
       throw DownloadError(.connection, cause: failure)
@@ -150,7 +162,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   }
 
   private func receive(_ exchange: Exchange, isContinued: Bool) throws -> URL? {
-    let limit = method.limits.stall
+    let limit = method.limits.silence
     let head = try exchange.response(within: limit)
     unsafe try take(head, isContinued: isContinued) { body in
       guard let bytes = try exchange.next(within: limit) else { return false }
@@ -183,7 +195,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   /// Looks at status and header fields, and makes the temporary file fit what is going to come.
   private func begin(_ response: HTTPResponseHead) throws -> Answer {
     let status = response.status
-    let length = response.header("Content-Length").flatMap { Int($0) }
+    let length = response.header("Content-Length").flatMap { ContentRange.number($0) }
     switch status {
     case 200:
       if received > 0 {
@@ -220,7 +232,9 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
   }
 
   private func read(_ next: Next, total: Int?) throws {
-    progress(received, total)
+    report(total, from: received)
+    // Of what an earlier attempt brought nothing is progress of this one.
+    let first = received
     do {
       while unsafe try next({ bytes in
         if let total, received + bytes.count > total {
@@ -228,7 +242,7 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
         }
         unsafe try file?.append(bytes.bindMemory(to: UInt8.self).span)
         unsafe digest?.update(bytes)
-        progress(received, total)
+        report(total, from: first)
       }) {}
     } catch let error as HTTPFetch.Failure where error != .silent {
       guard let total, received < total else { throw error }
@@ -241,6 +255,12 @@ final class FileDownload: FileTransfer, @unchecked Sendable {
     if let total, received != total {
       throw DownloadError(.wrongLength(received: received, expected: total))
     }
+  }
+
+  private func report(_ total: Int?, from first: Int) {
+    progress(received, total)
+    let expected = total.flatMap { $0 > first ? Int64($0 - first) : nil }
+    monitor?.report(bytes: Int64(received - first), of: expected)
   }
 
   private func verify() throws {

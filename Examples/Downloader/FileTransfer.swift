@@ -36,6 +36,9 @@ struct TransferOutcome: Sendable {
 
 /// How files are fetched.
 protocol FileTransferMethod: Sendable {
+  /// How long attempts may take.
+  var limits: TransferLimits { get }
+
   /// Prepares the transfer of one file; touches nothing yet.
   ///
   /// - Parameters:
@@ -51,23 +54,15 @@ protocol FileTransferMethod: Sendable {
 /// The client of this program: HTTP/1.1 on connections that are kept, https by URLSession.
 struct BuiltInTransfer: FileTransferMethod {
   /// What one attempt may take.
-  struct Limits: Sendable {
-    var timeout = Duration.seconds(3600)
-    var stall = Duration.seconds(30)
-    /// Limits for kinds of files, by the extension of their names in lower case.
-    var timeouts: [String: Duration] = [:]
-
-    func timeout(of name: String) -> Duration {
-      guard !timeouts.isEmpty, let dot = name.lastIndex(of: "."),
-        let special = timeouts[name[name.index(after: dot)...].lowercased()]
-      else { return timeout }
-      return min(timeout, special)
-    }
-  }
-
-  var limits = Limits()
+  var limits = TransferLimits()
+  /// What times attempts.
+  var clock: any TimeSource = ContinuousClock()
   var durability = Durability.none
   var policy = AddressPolicy.any
+  /// Where transfers block.
+  var threads = BlockingThreads.shared
+  /// Where hosts are looked up.
+  var book = AddressBook.shared
   /// Whether the digest is wanted also of files whose checksum is not known.
   var alwaysDigests = false
 

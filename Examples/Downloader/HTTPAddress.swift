@@ -26,6 +26,6 @@ struct HTTPAddress: Hashable, Sendable {
     port = UInt16(clamping: url.port ?? (scheme == "http" ? 80 : 443))
     let path = parts.percentEncodedPath
     target = (path.isEmpty ? "/" : path) + (parts.percentEncodedQuery.map { "?\($0)" } ?? "")
-    isPlain = scheme == "http" && !ProxySettings.applies(to: url)
+    isPlain = scheme == "http" && !ProxySettings().applies(to: url)
   }
 }

@@ -69,7 +69,7 @@ struct HTTPClient {
   private func start(
     _ url: URL, _ fields: [HTTPField], _ exchange: Exchange, _ transfer: Transfer
   ) {
-    guard url.scheme?.lowercased() == "http", !ProxySettings.applies(to: url) else {
+    guard url.scheme?.lowercased() == "http", !ProxySettings().applies(to: url) else {
       return SecureSession.shared.start(url, fields, exchange, transfer)
     }
     let parts = URLComponents(url: url, resolvingAgainstBaseURL: true)
@@ -139,18 +139,5 @@ final class Transfer: Sendable {
       return state.cancel
     }
     cancel?()
-  }
-}
-
-/// Whether the environment names a proxy for plain http, as curl and therefore URLSession on Linux read it.
-enum ProxySettings {
-  static func applies(to url: URL) -> Bool {
-    let environment = ProcessInfo.processInfo.environment
-    guard
-      !(environment["http_proxy"] ?? environment["all_proxy"] ?? environment["ALL_PROXY"] ?? "")
-        .isEmpty
-    else { return false }
-    let host = url.host()?.lowercased() ?? ""
-    return host != "localhost" && host != "::1" && !host.hasPrefix("127.")
   }
 }

@@ -10,8 +10,7 @@ struct Options {
   var output: String?
   var workers = 4
   var attempts: Int
-  var timeout: Duration
-  var stall: Duration
+  var limits: TransferLimits
   var backoff: Duration
   var checksums: [(url: String, digest: String)] = []
   var isJSON = false
@@ -80,8 +79,7 @@ struct Options {
     let settings = try Settings(&reader, mode: isDemo ? .demo : .plain)
     workers = settings.workers
     attempts = settings.attempts
-    timeout = settings.downloadTimeout
-    stall = settings.stall
+    limits = settings.limits
     backoff = isDemo ? .milliseconds(100) : .seconds(1)
     durability = settings.durability
     rate = settings.serverRate

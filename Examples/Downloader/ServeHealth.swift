@@ -20,7 +20,11 @@ final class ServeHealth: Sendable {
     var configuration = HealthMonitor.Configuration(
       rules: AlertRule.recommended(in: registry),
       service: HealthMonitor.Service(id: "downloader", description: "downloads files"))
-    configuration.observer = { event in display.note("     health: \(event)") }
+    configuration.observer = { event in
+      // Before its first answer nothing is known of a component; that it is well is no news then.
+      if event.before == .unknown, event.after == .pass { return }
+      display.note("     health: \(event)")
+    }
     let checks = [
       HealthCheck("workers", scope: .process, interval: interval) {
         queue.isPaused ? .warn("paused") : .pass

@@ -60,7 +60,9 @@ struct ServeOptions: Sendable {
     let line = try Self.grammar.parse(arguments)
     showsHelp = line.flag("help")
     if let extra = line.operands.first {
-      throw UsageError("serve takes no operand, but \(extra.quotedForDisplay) was given")
+      throw UsageError(
+        "\(needsState ? "serve" : "config") takes no operand, but \(extra.quotedForDisplay) was given"
+      )
     }
     var reader = try SettingsReader(line, environment: environment)
     listen = try ListenAddress(try reader.text("listen", default: "127.0.0.1:8080") ?? "")

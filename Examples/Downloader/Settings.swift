@@ -28,7 +28,8 @@ struct Settings: Sendable {
   /// How often a file is tried in all.
   var attempts: Int
   var workers: Int
-  var stall: Duration
+  /// How long attempts may take; those for kinds of files are in ``timeouts``.
+  var limits = TransferLimits()
   var durability = Durability.none
   var serverRate: RateLimit?
   var policy = AddressPolicy.any
@@ -47,7 +48,17 @@ struct Settings: Sendable {
         "attempts", "N",
         "how often to try each file in all, 1 to 100 (default 3; the demo and serve: 4)"),
       .value("timeout", "S", "seconds an attempt may take (default 3600; the demo: 5)"),
-      .value("stall", "S", "seconds an attempt may go without a byte (default 30; the demo: 1)"),
+      .value(
+        "base-timeout", "S",
+        "seconds an attempt may take while nothing better is known; progress and what was learned move that, never "
+          + "beyond --timeout (default 1800; the same as a --timeout that is given)"),
+      .value(
+        "stall", "S",
+        "seconds an attempt may go without a byte (default 30, for the first one 60; the demo: 1)"),
+      .value(
+        "tool-stall", "S",
+        "seconds a tool may go without output or growth of its file (default 300, or a --stall that is given)"
+      ),
       .value(
         "durability", "LEVEL",
         "what a power cut may take: full, ordered, or none (default: what is new may be lost)"),
@@ -84,12 +95,33 @@ struct Settings: Sendable {
     let usual = mode == .plain && !retriesAreSet ? 3 : retryAttempts + 1
     attempts = try reader.integer("attempts", nil, in: 1...100, default: usual)
     workers = try reader.integer("workers", nil, in: 1...64, default: mode == .serve ? 3 : 4)
-    stall = try reader.seconds("stall", nil, default: mode == .demo ? 1 : 30)
+    limits = try Self.limits(&reader, downloadTimeout, mode)
     durability = try reader.word("durability", default: DurabilityWord.none).level
     let rate = try reader.integer("rate", nil, in: 0...100_000, default: 0)
     serverRate = rate > 0 ? RateLimit(rate, per: .seconds(1)) : nil
     tool = try ToolSettings.read(&reader, isEnabled: isEnhanced)
     entries = reader.entries
+  }
+
+  private static func limits(
+    _ reader: inout SettingsReader, _ timeout: Duration, _ mode: Mode
+  ) throws(UsageError) -> TransferLimits {
+    var limits = TransferLimits(timeout: timeout)
+    let isTold = mode == .demo || reader.isSet("timeout", "DOWNLOAD_TIMEOUT")
+    let usual = isTold ? timeout : min(timeout, limits.base)
+    limits.base = try reader.seconds("base-timeout", nil, default: usual / .seconds(1))
+    if limits.base > timeout {
+      throw UsageError(
+        "--base-timeout must not be above what an attempt may take, \(timeout / .seconds(1)) seconds"
+      )
+    }
+    let stallIsTold = mode == .demo || reader.isSet("stall", nil)
+    limits.stall = try reader.seconds("stall", nil, default: mode == .demo ? 1 : 30)
+    // Who says how long to wait for a byte means the first one too.
+    if stallIsTold { limits.network = nil }
+    let toolStall = stallIsTold ? limits.stall : limits.toolStall
+    limits.toolStall = try reader.seconds("tool-stall", nil, default: toolStall / .seconds(1))
+    return limits
   }
 
   /// How long to wait after a failed attempt.

@@ -17,6 +17,10 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
   private var own = TransferOutcome()
   private var ownFailures: [AttemptRecord] = []
   private var file: AtomicFile?
+  /// Whether what is known about runs of this kind counts: not any more once that has ended one.
+  private var trustsLearned = true
+  /// What the tool was allowed when it last said how far it was.
+  private var decision: TimeoutDecision?
   /// Takes over when the tool has failed, where that is wanted.
   private var builtIn: (any FileTransfer)?
 
@@ -117,27 +121,54 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
     _ scratch: ToolScratch, quality: MediaQuality?, timeout: Duration, memory: Int?,
     method name: String
   ) async throws {
-    let start = ContinuousClock.now
+    let start = method.builtIn.clock.now
+    let limits = method.builtIn.limits
+    let kind = "\(name) \(limits.kind(of: item))"
+    let pace = ProgressMonitor(
+      limits.tool(for: item.name, total: timeout, learns: trustsLearned), kind: kind,
+      clock: method.builtIn.clock)
     do {
       try await BlockingThreads.shared.run { scratch.remove() }
-      try await supervise(scratch, quality: quality, timeout: timeout, memory: memory)
+      try await supervise(scratch, quality: quality, pace: pace, memory: memory)
+      // Karn's rule: what had to be repeated says nothing of how long it takes.
+      if own.attempts == 1 {
+        limits.learned.record(start.duration(to: method.builtIn.clock.now), for: kind)
+      }
     } catch {
+      explain(error, kind)
       let category = ErrorClassifier.default.classify(error).category
       if category == .timeout { own.timeouts += 1 }
       ownFailures.append(
         AttemptRecord(
           number: own.attempts, failure: error, category: category,
-          elapsed: ContinuousClock.now - start, method: name))
+          elapsed: start.duration(to: method.builtIn.clock.now), method: name))
       throw error
     }
   }
 
+  /// When a limit of time has ended the tool: writes down what that was computed from.
+  private func explain(_ error: any Error, _ kind: String) {
+    guard let failure = error.underlying(as: ProcessError.self), failure.code == .timedOut else {
+      return
+    }
+    let reason = failure.report.stopReason
+    breadcrumb("\(reason?.rawValue ?? "time") limit: \(decision.map { "\($0)" } ?? "")")
+    guard reason == .totalLimit else { return }
+    trustsLearned = false
+    method.builtIn.limits.learned.recordTimeout(for: kind)
+  }
+
+  /// Runs the tool once.
+  ///
+  /// - Parameter pace: Told what the tool says of its progress; decides how long it may take.
   private func supervise(
-    _ scratch: ToolScratch, quality: MediaQuality?, timeout: Duration, memory: Int?
+    _ scratch: ToolScratch, quality: MediaQuality?, pace: ProgressMonitor, memory: Int?
   ) async throws {
+    var limit = pace.decision.limit
+    decision = pace.decision
     var configuration = ProcessConfiguration()
-    configuration.limits.total = timeout
-    configuration.limits.stall = method.builtIn.limits.stall
+    configuration.limits.total = limit
+    configuration.limits.stall = method.builtIn.limits.toolStall
     configuration.limits.memory = memory.map { .sampled(bytes: Int64($0)) }
     configuration.watchedFile = scratch.path
     configuration.failsOnEmptyFile = true
@@ -156,6 +187,13 @@ final class ToolDownload: FileTransfer, @unchecked Sendable {
       for try await line in process.lines {
         guard let part = Self.percentage(in: line.text) else { continue }
         process.reportProgress("\(Int(part)) %")
+        pace.report(fraction: part / 100)
+        let allowed = pace.decision
+        decision = allowed
+        if allowed.limit != limit {
+          limit = allowed.limit
+          process.limitTotal(to: limit)
+        }
         let size = scratch.size
         progress(size, part > 0 ? max(size, Int(min(Double(size) * 100 / part, 1e18))) : nil)
       }

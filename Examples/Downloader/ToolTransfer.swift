@@ -5,6 +5,7 @@ internal import Reliability
 struct ToolTransfer: FileTransferMethod {
   let settings: ToolSettings
   let builtIn: BuiltInTransfer
+  var limits: TransferLimits { builtIn.limits }
   let supervisor: ProcessSupervisor
   /// `nil` when the tool isn't told a quality.
   let ladder: FallbackLadder<MediaQuality>?
@@ -14,7 +15,7 @@ struct ToolTransfer: FileTransferMethod {
   init(_ settings: ToolSettings, builtIn: BuiltInTransfer) {
     self.settings = settings
     self.builtIn = builtIn
-    supervisor = ProcessSupervisor(name: "tool")
+    supervisor = ProcessSupervisor(name: "tool", clock: builtIn.clock)
     let steps = FallbackLadder.mediaQuality.steps.filter { settings.qualities.contains($0.rung) }
     ladder =
       steps.isEmpty

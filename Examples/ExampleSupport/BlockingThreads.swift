@@ -13,11 +13,18 @@ public final class BlockingThreads: Sendable {
 
   private let idle = Lock<[Worker]>([])
   private let patience: DispatchTimeInterval
+  private let givesWay: Bool
 
   /// Makes a set without threads.
   ///
-  /// - Parameter seconds: How long a thread without work stays.
-  public init(idleSeconds seconds: Int = 10) { patience = .seconds(seconds) }
+  /// - Parameters:
+  ///   - seconds: How long a thread without work stays.
+  ///   - givesWay: Whether other threads come first where processors are short: those of downloads must not hold up the answers
+  ///     of a service. Linux only.
+  public init(idleSeconds seconds: Int = 10, givesWay: Bool = false) {
+    patience = .seconds(seconds)
+    self.givesWay = givesWay
+  }
 
   /// Runs a body on one of the threads.
   ///
@@ -45,6 +52,10 @@ public final class BlockingThreads: Sendable {
   }
 
   private func serve(_ worker: Worker) {
+    #if canImport(Glibc)
+      // Of this thread alone: that is what zero means to Linux.
+      if givesWay { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10) }
+    #endif
     while true {
       worker.next()?()
       idle.withLock { $0.append(worker) }

@@ -32,8 +32,7 @@ public final class ConnectionPool: Sendable {
   deinit { close() }
 
   /// An open connection, the one used last first, or `nil`.
-  func take(_ key: Key) -> Socket? {
-    let now = ContinuousClock.now
+  func take(_ key: Key, at now: ContinuousClock.Instant = .now) -> Socket? {
     while let found = idle.withLock({ $0[key]?.popLast() }) {
       if now - found.since < longest, found.socket.isSilent { return found.socket }
       found.socket.close()
@@ -42,8 +41,7 @@ public final class ConnectionPool: Sendable {
   }
 
   /// Takes a connection back that has nothing more to read.
-  func give(_ socket: Socket, _ key: Key) {
-    let now = ContinuousClock.now
+  func give(_ socket: Socket, _ key: Key, at now: ContinuousClock.Instant = .now) {
     let old = idle.withLock { idle -> [Socket] in
       idle[key, default: []].append(Idle(socket: socket, since: now))
       var gone: [Socket] = []
@@ -59,6 +57,9 @@ public final class ConnectionPool: Sendable {
     }
     for socket in old { socket.close() }
   }
+
+  /// How many connections are kept.
+  var count: Int { idle.withLock { $0.values.reduce(0) { $0 + $1.count } } }
 
   /// Closes all.
   public func close() {

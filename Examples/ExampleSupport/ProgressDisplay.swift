@@ -16,7 +16,8 @@ public final class ProgressDisplay: Sendable {
 
   private struct Worker {
     var title: String
-    var bytes = 0
+    /// `nil` before it is known how many were there already.
+    var bytes: Int?
     var expected: Int?
   }
 
@@ -55,10 +56,20 @@ public final class ProgressDisplay: Sendable {
     state.withLock { $0.status = status }
   }
 
-  /// A worker starts on something.
-  public func begin(worker: Int, _ title: String) {
-    update { state in state.workers[worker] = Worker(title: title) }
+  /// A worker starts on something, or goes on with it.
+  ///
+  /// - Parameters:
+  ///   - worker: The worker's number.
+  ///   - title: What it works on.
+  ///   - isContinued: Whether there may be something already; what is there first is then not counted as new.
+  public func begin(worker: Int, _ title: String, isContinued: Bool = false) {
+    update { state in
+      state.workers[worker] = Worker(title: title, bytes: isContinued ? nil : 0)
+    }
   }
+
+  /// How many bytes have come in all, what came in vain included.
+  var bytes: Int { state.withLock { $0.bytes } }
 
   /// A worker has so many bytes of what it works on.
   ///
@@ -68,7 +79,8 @@ public final class ProgressDisplay: Sendable {
   ///   - expected: How many there will be, or `nil` when that is not known.
   public func advance(worker: Int, bytes: Int, of expected: Int?) {
     update { state in
-      let before = state.workers[worker]?.bytes ?? 0
+      guard let known = state.workers[worker] else { return }
+      let before = known.bytes ?? bytes
       state.workers[worker]?.bytes = bytes
       state.workers[worker]?.expected = expected
       state.bytes += max(0, bytes - before)
@@ -170,11 +182,12 @@ public final class ProgressDisplay: Sendable {
         title: figures, done: state.done, of: state.total, width: width, terminal: terminal)
     ]
     for (_, worker) in state.workers.sorted(by: { $0.key < $1.key }) {
+      let bytes = worker.bytes ?? 0
       let size =
-        ByteText.short(worker.bytes) + (worker.expected.map { " of \(ByteText.short($0))" } ?? "")
+        ByteText.short(bytes) + (worker.expected.map { " of \(ByteText.short($0))" } ?? "")
       lines.append(
         Self.line(
-          title: "  \(worker.title)  \(size)", done: worker.bytes, of: worker.expected ?? 0,
+          title: "  \(worker.title)  \(size)", done: bytes, of: worker.expected ?? 0,
           width: width, terminal: terminal))
     }
     return lines

@@ -35,8 +35,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   private var isPaused = false
   private var isAwaited = false
   private var isAbandoned = false
-  private var isLookingAtFile = false
-  private var mustLookAgain = false
+  private var fileLook = FileLook()
   private var exit = ProcessExit.unknown
   private var usage = ProcessUsage()
   private var endedAt: Int64?
@@ -58,7 +57,8 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     command = launcher.command
     arguments = launcher.arguments
     configuration = launcher.configuration
-    machine = SupervisionStateMachine(rules: rules, start: launched.start)
+    machine = SupervisionStateMachine(
+      rules: rules, start: launched.start, fileSize: launched.watchedFileSize)
     tree = ProcessTree(root: launched.pid)
     meter = ProcessMeter()
     outputTail = OutputTail(characters: configuration.tailCharacters)
@@ -90,6 +90,12 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
         return []
       }
     }
+  }
+
+  /// Moves the limit for the whole run.
+  func limitTotal(to limit: Duration) {
+    let nanoseconds = limit.nanoseconds
+    loop.post { self.apply { $0.limitTotal(to: nanoseconds, at: $1) } }
   }
 
   /// The last samples; answered on the loop's thread.
@@ -367,29 +373,21 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     timeline.add(.sample, at: sample.at, sample.words)
     tell(.sampled(sample), at: sample.at)
     return machine.sampled(
-      memory: meter.memory, cpuPercent: sample.cpuPercent, cost: cost, at: clock.now)
+      memory: meter.memory, cpuPercent: sample.cpuPercent, cost: cost,
+      isComplete: look.isComplete, at: clock.now)
   }
 
   /// Looks at the watched file on a disk thread, because its file system may hang: on one for each child at most.
   private func measureFile() {
-    guard let path = configuration.watchedFile else { return }
-    guard !isLookingAtFile else {
-      mustLookAgain = true
-      return
-    }
-    isLookingAtFile = true
-    let directory = configuration.workingDirectory
+    guard let path = configuration.watchedPath, fileLook.begin() else { return }
     DiskExecutor.shared.start {
-      let whole = path.hasPrefix("/") ? path : directory.map { "\($0)/\(path)" } ?? path
-      let size = unsafe whole.withCString { unsafe creliability_file_size($0) }
+      let size = unsafe path.withCString { unsafe creliability_file_size($0) }
       self.loop.post { self.lookedAtFile(size < 0 ? nil : size) }
     }
   }
 
   private func lookedAtFile(_ size: Int64?) {
-    isLookingAtFile = false
-    let isStale = mustLookAgain
-    mustLookAgain = false
+    let isStale = fileLook.end()
     if isStale, machine.phase != .finished { measureFile() }
     // A look from before the end says nothing of what the child left.
     if isStale, case .checkingFile = machine.phase { return }

@@ -23,8 +23,17 @@ public struct ProcessConfiguration: Sendable {
 
   /// A file whose growth counts as progress, such as the one that a download is written to.
   ///
-  /// Looked at with every sample and before the child is called stalled. It need not exist.
+  /// Looked at before the child is started, with every sample, and before the child is called stalled. It need not exist; what it
+  /// had before the start is no progress.
   public var watchedFile: String?
+
+  /// The watched file as this process finds it.
+  var watchedPath: String? {
+    guard let watchedFile, !watchedFile.hasPrefix("/"), let workingDirectory else {
+      return watchedFile
+    }
+    return "\(workingDirectory)/\(watchedFile)"
+  }
 
   /// Whether a child that succeeds and leaves ``watchedFile`` missing or empty has failed; `false` by default.
   public var failsOnEmptyFile = false

@@ -13,6 +13,8 @@ struct LaunchedProcess: Sendable {
   var inheritedPeak: Int64
   var startedAt: WallTime
   var start: Int64
+  /// What the watched file had before.
+  var watchedFileSize: Int64
 }
 
 /// Starts a child; what cannot be started leaves nothing behind.
@@ -33,6 +35,10 @@ struct ProcessLauncher: Sendable {
   /// program, because the kernel ties the child's life to it where `endsWithParent` is set.
   func launch() throws(SystemCallError) -> LaunchedProcess {
     try refuseNul()
+    // Before the child can write to it.
+    let size = configuration.watchedPath.map {
+      unsafe $0.withCString { unsafe creliability_file_size($0) }
+    }
     var opened: [Int32] = []
     do throws(SystemCallError) {
       let input = creliability_null_input()
@@ -44,7 +50,8 @@ struct ProcessLauncher: Sendable {
       for descriptor in [input, output.writing, error.writing] { creliability_close(descriptor) }
       return LaunchedProcess(
         pid: started.pid, pidfd: started.pidfd, output: output.reading, error: error.reading,
-        inheritedPeak: creliability_own_peak_bytes(), startedAt: started.at, start: started.start)
+        inheritedPeak: creliability_own_peak_bytes(), startedAt: started.at, start: started.start,
+        watchedFileSize: max(0, size ?? 0))
     } catch {
       for descriptor in opened { creliability_close(descriptor) }
       throw error

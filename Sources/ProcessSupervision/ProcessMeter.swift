@@ -7,7 +7,7 @@ struct ProcessMeter {
   private static let kept = 32
 
   private(set) var samples: [ResourceSample] = []
-  /// Resident memory at the last look, in bytes.
+  /// Resident memory at the last look, in bytes; after one that was not complete the least that it can be.
   private(set) var memory: Int64 = 0
   /// The largest so far.
   private(set) var peak: Int64 = 0
@@ -20,6 +20,7 @@ struct ProcessMeter {
   mutating func record(
     _ look: ProcessTree.Look, at: WallTime, elapsedSince now: Int64
   ) -> ResourceSample {
+    if !look.isComplete { return recordLeast(look, at: at) }
     let elapsed = now - measuredAt
     // What processes used that ended without being awaited in the tree is gone: no step back.
     let used = max(0, look.cpuNanoseconds - cpu)
@@ -30,8 +31,21 @@ struct ProcessMeter {
     peak = max(peak, memory)
     bytesRead = larger(bytesRead, look.bytesRead)
     bytesWritten = larger(bytesWritten, look.bytesWritten)
+    return keep(at, cpuPercent: percent)
+  }
+
+  /// Some of the processes could not be read: of memory this is the least, and what used the processor nobody knows.
+  private mutating func recordLeast(_ look: ProcessTree.Look, at: WallTime) -> ResourceSample {
+    memory = max(memory, look.residentBytes)
+    peak = max(peak, memory)
+    bytesRead = larger(bytesRead, look.bytesRead)
+    bytesWritten = larger(bytesWritten, look.bytesWritten)
+    return keep(at, cpuPercent: nil)
+  }
+
+  private mutating func keep(_ at: WallTime, cpuPercent: Double?) -> ResourceSample {
     let sample = ResourceSample(
-      at: at, cpuPercent: percent?.rounded(toPlaces: 1),
+      at: at, cpuPercent: cpuPercent?.rounded(toPlaces: 1),
       memoryMegabytes: (Double(memory) / 1_048_576).rounded(toPlaces: 2),
       memoryPercent: Machine.percent(ofMemory: memory).rounded(toPlaces: 2),
       diskBytesRead: bytesRead, diskBytesWritten: bytesWritten)

@@ -13,6 +13,8 @@ struct ProcessTree {
     /// `nil` when the kernel did not say for any of the processes.
     var bytesRead: Int64?
     var bytesWritten: Int64?
+    /// Whether every process of the tree could be read; else the sums are the least they can be.
+    var isComplete = true
   }
 
   let root: Int32
@@ -31,8 +33,14 @@ struct ProcessTree {
   private var samplesUntilWhole = 0
   /// Whether the last look saw everything; without free descriptors or memory it did not.
   private(set) var isWhole = true
+  /// Whether a process of the tree was there at the last look and could not be read.
+  private var hasUnreadableMember = false
+  private let source: ProcessTable
 
-  init(root: Int32) { self.root = root }
+  init(root: Int32, source: ProcessTable = .system) {
+    self.root = root
+    self.source = source
+  }
 
   mutating func rootWasAwaited() {
     isRootAwaited = true
@@ -73,6 +81,7 @@ struct ProcessTree {
     readTable()
     findMembers()
     var result = Look()
+    result.isComplete = isWhole && !hasUnreadableMember
     for process in table where members[process.pid] != nil && !process.is_zombie.asBool {
       result.processes += 1
       result.residentBytes &+= process.resident_bytes
@@ -103,25 +112,25 @@ struct ProcessTree {
 
   private mutating func readTable() {
     if pids.isEmpty { pids = [Int32](repeating: 0, count: 1024) }
-    var count = unsafe pids.withUnsafeMutableBufferPointer {
-      unsafe creliability_process_list($0.baseAddress!, Int32($0.count))
-    }
-    if Int(count) > pids.count {
-      pids = [Int32](repeating: 0, count: Int(count) + 256)
-      count = unsafe pids.withUnsafeMutableBufferPointer {
-        unsafe creliability_process_list($0.baseAddress!, Int32($0.count))
-      }
+    var count = source.list(&pids)
+    if count > pids.count {
+      pids = [Int32](repeating: 0, count: count + 256)
+      count = source.list(&pids)
     }
     table.removeAll(keepingCapacity: true)
-    isWhole = count >= 0
+    // What was started between the two lists may be missing from the second.
+    isWhole = (0...pids.count).contains(count)
+    hasUnreadableMember = false
     var process = creliability_process()
-    for pid in pids.prefix(max(0, Int(count))) where !strangers.contains(pid) {
-      // One that ended between the list and here is not there any more.
-      let failure = unsafe creliability_process_read(pid, &process)
+    for pid in pids.prefix(max(0, count)) where !strangers.contains(pid) {
+      let failure = source.read(pid, &process)
       if failure == 0 {
         table.append(process)
       } else if creliability_is_shortage(failure) != 0 {
         isWhole = false
+      } else if creliability_is_gone(failure) == 0, members[pid] != nil {
+        // One that ended between the list and here has given its memory back; this one has not.
+        hasUnreadableMember = true
       }
     }
   }
@@ -146,9 +155,29 @@ struct ProcessTree {
       }
     }
     // What could not be read has not ended.
-    guard isWhole else { return members.merge(found) { $1 } }
+    guard isWhole, !hasUnreadableMember else { return members.merge(found) { $1 } }
     members = found
     for process in table where found[process.pid] == nil { strangers.insert(process.pid) }
+  }
+}
+
+/// Where processes are looked up: the system's table, or a test's.
+struct ProcessTable {
+  /// Writes the numbers of all processes, as many as fit.
+  ///
+  /// Returns how many there are, negative when nobody can say.
+  var list: (inout [Int32]) -> Int
+  /// Reads one; returns 0 or what went wrong.
+  var read: (Int32, inout creliability_process) -> Int32
+
+  static var system: ProcessTable {
+    ProcessTable { pids in
+      unsafe pids.withUnsafeMutableBufferPointer {
+        unsafe Int(creliability_process_list($0.baseAddress!, Int32($0.count)))
+      }
+    } read: { pid, process in
+      unsafe creliability_process_read(pid, &process)
+    }
   }
 }
 

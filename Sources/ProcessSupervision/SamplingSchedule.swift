@@ -24,20 +24,26 @@ struct SamplingSchedule {
 
   /// Writes a sample down and decides when the next one is due.
   ///
+  /// One that is not complete shows the least that is used: it raises alerts, takes none back, says nothing of a trend, and is
+  /// soon taken again.
+  ///
   /// - Returns: The alerts that are raised or taken back.
   mutating func record(
-    memory: Int64, cpuPercent: Double?, cost: Int64, at now: Int64
+    memory: Int64, cpuPercent: Double?, cost: Int64, isComplete: Bool = true, at now: Int64
   ) -> [ProcessAlert] {
-    trend.record(memory, at: now)
-    let interval = Self.interval(
+    if isComplete { trend.record(memory, at: now) }
+    var interval = Self.interval(
       rules, headroom: rules.memory.map { $0 - memory }, rate: trend.latestRate)
+    if !isComplete { interval = min(interval, max(rules.fastestSampling, rules.sampling / 10)) }
     let affordable = cost.multipliedReportingOverflow(by: SupervisionRules.costDivisor)
     next = now.plus(max(interval, affordable.overflow ? .max : affordable.partialValue))
 
     var alerts: [ProcessAlert] = []
     let limit = rules.memory ?? rules.machineMemory
     let part = Double(memory) / Double(limit)
-    judge(.memory, part, rules.alerts.memory, release: rules.alerts.memory * 0.95, &alerts)
+    let release = isComplete ? rules.alerts.memory * 0.95 : -.infinity
+    judge(.memory, part, rules.alerts.memory, release: release, &alerts)
+    guard isComplete else { return alerts }
     if let cpuPercent {
       // Two in a row: a burst of work is no trouble.
       let isBusyNow = cpuPercent > rules.alerts.cpuPercent

@@ -26,6 +26,20 @@ public struct SupervisedProcess: Sendable {
   /// - Parameter note: What to write, such as "45 %".
   public func reportProgress(_ note: String? = nil) { child.progress(note) }
 
+  /// Moves the limit for the whole run: for work whose progress says how long it will take.
+  ///
+  ///     let progress = ProgressMonitor(.downloads)
+  ///     for try await line in process.lines {
+  ///       if let fraction = fraction(in: line.text) { progress.report(fraction: fraction) }
+  ///       process.limitTotal(to: progress.decision.limit)
+  ///     }
+  ///
+  /// Takes the place of ``ProcessLimits/total``, longer or shorter; `Deadline.current` of the start still holds. One that has passed
+  /// ends the process.
+  ///
+  /// - Parameter limit: From the start of the process to its end; zero and negative count as passed.
+  public func limitTotal(to limit: Duration) { child.limitTotal(to: limit) }
+
   /// Asks the process to end: SIGTERM, the grace time, SIGKILL, for all of its tree.
   ///
   /// Returns at once. A process that was ended so has not failed.

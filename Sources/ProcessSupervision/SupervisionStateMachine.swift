@@ -47,11 +47,15 @@ struct SupervisionStateMachine {
 
   let rules: SupervisionRules
   private let start: Int64
+  /// How long the child may run; moved while it does.
+  private var total: Int64
   private(set) var phase = Phase.running
   private(set) var stopReason: ProcessStopReason?
   private(set) var hadLeftovers = false
   private(set) var outputWasCutOff = false
   private(set) var fileSize: Int64?
+  /// The size that growth is told by: at first that of a file which was there before the child.
+  private var knownFileSize: Int64
 
   private var outputBytes: Int64 = 0
   private var hasActivity = false
@@ -65,9 +69,12 @@ struct SupervisionStateMachine {
   private var nextLook = Int64.max
   var sampling: SamplingSchedule
 
-  init(rules: SupervisionRules, start: Int64) {
+  /// - Parameter fileSize: The size of the watched file before the child was started.
+  init(rules: SupervisionRules, start: Int64, fileSize: Int64 = 0) {
     self.rules = rules
     self.start = start
+    total = rules.total
+    knownFileSize = fileSize
     lastActivity = start
     sampling = SamplingSchedule(rules: rules, start: start)
   }
@@ -85,7 +92,7 @@ struct SupervisionStateMachine {
     }
   }
 
-  private var timeLimitAt: Int64 { min(start.plus(rules.total), rules.deadline) }
+  private var timeLimitAt: Int64 { min(start.plus(total), rules.deadline) }
   private var startupAt: Int64 {
     hasActivity || fileWaitUntil != nil ? .max : start.plus(rules.startup)
   }
@@ -99,9 +106,9 @@ struct SupervisionStateMachine {
     isPaused || fileWaitUntil != nil ? .max : lastActivity.plus(rules.stall)
   }
   private var timeAlertAt: Int64 {
-    guard !hasAlertedTime, rules.total != .max else { return .max }
-    let part = Double(rules.total) * rules.alerts.time
-    return part < Double(rules.total) ? start.plus(Int64(part)) : .max
+    guard !hasAlertedTime, total != .max else { return .max }
+    let part = Double(total) * rules.alerts.time
+    return part < Double(total) ? start.plus(Int64(part)) : .max
   }
 
   // MARK: Signs of life
@@ -121,10 +128,20 @@ struct SupervisionStateMachine {
   /// A mark of progress.
   mutating func progress(at now: Int64) { active(at: now) }
 
+  /// The whole run may take this long, from its start.
+  mutating func limitTotal(to limit: Int64, at now: Int64) -> [Action] {
+    total = max(1, limit)
+    guard phase == .running, now >= timeLimitAt else { return [] }
+    return stop(now >= start.plus(total) ? .totalLimit : .deadline, at: now)
+  }
+
   /// The watched file has this size, `nil` when it is missing.
+  ///
+  /// One that has become smaller, and is not empty, was written anew.
   mutating func fileMeasured(_ size: Int64?, at now: Int64) -> [Action] {
-    if let size, size > fileSize ?? 0 { active(at: now) }
+    if let size, size > 0, size != knownFileSize { active(at: now) }
     fileSize = size
+    knownFileSize = size ?? 0
     let wasAwaited = fileWaitUntil != nil
     fileWaitUntil = nil
     if case .checkingFile = phase { return finish() }
@@ -180,7 +197,7 @@ struct SupervisionStateMachine {
 
   private mutating func runningAlarm(at now: Int64) -> [Action] {
     if now >= timeLimitAt {
-      return stop(now >= start.plus(rules.total) ? .totalLimit : .deadline, at: now)
+      return stop(now >= start.plus(total) ? .totalLimit : .deadline, at: now)
     }
     if let reason = silence(at: now) {
       guard rules.watchesFile else { return stop(reason, at: now) }
@@ -197,7 +214,7 @@ struct SupervisionStateMachine {
       actions.append(
         .alert(
           ProcessAlert(
-            kind: .time, isRaised: true, value: Double(now - start) / Double(rules.total),
+            kind: .time, isRaised: true, value: Double(now - start) / Double(total),
             threshold: rules.alerts.time)))
     }
     return actions + sampleIfDue(at: now)
@@ -211,11 +228,15 @@ struct SupervisionStateMachine {
   // MARK: Resources
 
   /// What a sample found, and how long taking it took.
+  ///
+  /// - Parameter isComplete: Whether every process of the tree was measured; else `memory` is the least it can be, which may pass a
+  ///   limit but never shows that all is well.
   mutating func sampled(
-    memory: Int64, cpuPercent: Double?, cost: Int64, at now: Int64
+    memory: Int64, cpuPercent: Double?, cost: Int64, isComplete: Bool = true, at now: Int64
   ) -> [Action] {
-    var actions = sampling.record(memory: memory, cpuPercent: cpuPercent, cost: cost, at: now)
-      .map(Action.alert)
+    var actions = sampling.record(
+      memory: memory, cpuPercent: cpuPercent, cost: cost, isComplete: isComplete, at: now
+    ).map(Action.alert)
     guard let limit = rules.memory else { return actions }
     switch phase {
     case .running where memory >= limit: actions += stop(.memoryLimit, at: now)

@@ -23,6 +23,8 @@ enum MetricNames {
 
   /// The text with everything that names may not hold replaced by `_`.
   private static func identifier(_ text: String, alsoAllowed extra: Unicode.Scalar) -> String {
+    // Nearly always there is nothing to replace.
+    if isIdentifier(text.utf8, alsoAllowed: UInt8(ascii: extra)) { return text }
     var result = ""
     for scalar in text.unicodeScalars {
       let isDigit = ("0"..."9").contains(scalar)
@@ -34,9 +36,20 @@ enum MetricNames {
     return result.isEmpty ? "_" : result
   }
 
+  private static func isIdentifier(_ text: String.UTF8View, alsoAllowed extra: UInt8) -> Bool {
+    guard let first = text.first, !(0x30...0x39).contains(first) else { return false }
+    return text.allSatisfy { byte in
+      switch byte {
+      case 0x61...0x7A, 0x41...0x5A, 0x30...0x39, 0x5F, extra: true
+      default: false
+      }
+    }
+  }
+
   /// A text that two label sets share only when they are equal, whatever the order of the labels.
   static func key(of labels: [(name: String, value: String)]) -> String {
-    labels.sorted { $0.name < $1.name }
+    if labels.isEmpty { return "" }
+    return labels.sorted { $0.name < $1.name }
       .map { "\($0.name)=\($0.value.utf8.count):\($0.value)" }.joined(separator: ",")
   }
 

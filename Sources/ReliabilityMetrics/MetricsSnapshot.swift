@@ -65,7 +65,10 @@ struct MetricsSnapshotBuilder {
   /// Of two with the same labels, counters, gauges and histograms are added up: two pools of one name are shown as one.
   mutating func add(_ original: MetricSample) {
     var sample = MetricNames.cleaned(original)
-    var draft = drafts[sample.name] ?? Draft(kind: sample.kind, help: sample.help)
+    let name = sample.name
+    // Taken out: a second reference would have every sample copied for the next.
+    var draft = drafts.removeValue(forKey: name) ?? Draft(kind: sample.kind, help: sample.help)
+    defer { drafts[name] = draft }
     guard draft.kind == sample.kind else {
       reject(sample.name, "it is a \(draft.kind.rawValue) and a \(sample.kind.rawValue)")
       return
@@ -84,7 +87,6 @@ struct MetricsSnapshotBuilder {
       sample = sum
     }
     draft.samples[key] = sample
-    drafts[sample.name] = draft
   }
 
   private mutating func reject(_ name: String, _ reason: String) {

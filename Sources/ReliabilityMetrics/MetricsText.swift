@@ -62,6 +62,8 @@ enum MetricsText {
   }
 
   private static func escaped(_ text: String, quotes: Bool) -> String {
+    // A backslash, the end of a line, a quotation mark: none of them in nearly every text.
+    guard text.utf8.contains(where: { $0 == 0x5C || $0 == 0x0A || $0 == 0x22 }) else { return text }
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar {

@@ -41,6 +41,17 @@ public struct TimeoutError: ClassifiedError, ErrorWithCauses {
   /// began because no time was left.
   public let cause: (any Error)?
 
+  /// What an adaptive limit was computed from, at its end; `nil` for a plain one.
+  public var decision: TimeoutDecision? { kept?.decision }
+
+  /// Apart from the error, which is thrown and copied more often than anybody reads this.
+  private let kept: Kept?
+
+  private final class Kept: Sendable {
+    let decision: TimeoutDecision
+    init(_ decision: TimeoutDecision) { self.decision = decision }
+  }
+
   /// Makes an error for a limit that passed.
   ///
   /// - Parameters:
@@ -48,13 +59,16 @@ public struct TimeoutError: ClassifiedError, ErrorWithCauses {
   ///   - limit: The limit in force.
   ///   - elapsed: How long the work took.
   ///   - cause: What it threw, when that says more than "cancelled".
+  ///   - decision: What an adaptive limit was computed from.
   public init(
-    kind: Kind = .total, limit: Duration, elapsed: Duration, cause: (any Error)? = nil
+    kind: Kind = .total, limit: Duration, elapsed: Duration, cause: (any Error)? = nil,
+    decision: TimeoutDecision? = nil
   ) {
     self.kind = kind
     self.limit = limit
     self.elapsed = elapsed
     self.cause = cause
+    kept = decision.map(Kept.init)
   }
 
   /// The cause, when there is one.
@@ -79,10 +93,10 @@ public struct TimeoutError: ClassifiedError, ErrorWithCauses {
 }
 
 extension TimeoutError: CustomStringConvertible {
-  /// The limit, how long it took, and the cause when there is one.
+  /// The limit, how long it took, the cause when there is one, and what an adaptive limit was computed from.
   public var description: String {
     "\(kind.rawValue) timeout: limit \(limit.rounded), ended after \(elapsed.rounded)"
-      + (cause.map { "; \($0)" } ?? "")
+      + (cause.map { "; \($0)" } ?? "") + (decision.map { "; \($0)" } ?? "")
   }
 }
 

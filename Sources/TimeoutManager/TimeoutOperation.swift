@@ -131,8 +131,11 @@ internal import Synchronization
     let (kind, limit) = passed ?? (kind, end - start)
     return TimeoutError(
       kind: kind, limit: limit, elapsed: clock.now.sinceOrigin - start,
-      cause: failure is CancellationError ? nil : failure)
+      cause: failure is CancellationError ? nil : failure, decision: decision)
   }
+
+  /// What the limit was computed from, where it moves.
+  var decision: TimeoutDecision? { nil }
 
   /// Which limit has passed and how long it was, where it may be another one than the whole.
   var passed: (TimeoutError.Kind, Duration)? { nil }

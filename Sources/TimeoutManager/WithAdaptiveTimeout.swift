@@ -13,7 +13,8 @@ public import ReliabilityCore
 /// unchanged when no limit had passed, and is the cause of the ``TimeoutError`` when one had; the caller's cancellation stays one.
 ///
 /// ``TimeoutError/kind`` says which limit it was: `network` (no first progress), `stall` (no further progress, or heartbeats that
-/// stopped), `total` (the moving limit or the maximum). ``TimeoutError/limit`` is how long that limit was.
+/// stopped), `total` (the moving limit or the maximum). ``TimeoutError/limit`` is how long that limit was, and ``TimeoutError/decision`` what it
+/// was computed from.
 ///
 /// `Deadline.current` inside is the maximum, or an outer deadline that comes before it: the other limits move, and what waits inside must
 /// not give up for a limit that progress will move.
@@ -90,6 +91,8 @@ public import ReliabilityCore
     let (passed, machine) = monitor.state.withLock { ($0.passed, $0.machine) }
     return passed.map { ($0.kind, $0.duration(in: machine)) }
   }
+
+  override var decision: TimeoutDecision? { monitor.decision }
 
   /// The body has ended and its outcome is known.
   @usableFromInline

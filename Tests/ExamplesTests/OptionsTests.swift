@@ -8,7 +8,7 @@ import Testing
     let options = try Options([])
     #expect(options.isDemo)
     #expect(options.attempts == 4)
-    #expect(options.timeout == .seconds(5))
+    #expect(options.limits.timeout == .seconds(5))
   }
 
   @Test func theDemoTakesTheSameOptions() throws {
@@ -22,7 +22,7 @@ import Testing
     let options = try Options(["http://host/a"])
     #expect(!options.isDemo)
     #expect(options.attempts == 3)
-    #expect(options.timeout == .seconds(3600))
+    #expect(options.limits.timeout == .seconds(3600))
     #expect(options.backoff == .seconds(1))
   }
 

@@ -1,11 +1,11 @@
 import Foundation
 import Reliability
-import ReliabilityExampleSupport
 import ReliabilityTestSupport
 import Synchronization
 import Testing
 
 @testable import ReliabilityDownloader
+@testable import ReliabilityExampleSupport
 
 /// Whole downloads against servers that misbehave: real sockets, so real time.
 @Suite(.timeLimit(.minutes(10))) struct RealTimeDownloadTests {
@@ -125,6 +125,25 @@ import Testing
       #expect(run.summary.resumptions == 1)
     }
     #expect(run.names == ["file"])
+  }
+
+  @Test func whatIsResumedByAnotherWorkerIsCountedOnceAndShownWhereItRuns() async throws {
+    let asked = Lock<Set<String>>([])
+    let (broken, whole) = (
+      Self.file(Self.old, fault: .shortBody(after: 200_000)), Self.file(Self.old)
+    )
+    let server = try HTTPServer { request in
+      asked.withLock { $0.insert(request.path).inserted } ? broken(request) : whole(request)
+    }
+    let directory = ScratchDirectory()
+    let display = ProgressDisplay(terminal: Terminal(.error), total: 8)
+    let summary = await DownloadRun(
+      plan: try DownloadPlan(urls: (0..<8).map { "http://127.0.0.1:\(server.port)/\($0)" }),
+      directory: directory.path, options: try options("--workers=3"), display: display
+    ).perform()
+    await server.stop()
+    #expect(summary.isGood && summary.resumptions == 8 && summary.retries == 8)
+    #expect(display.bytes == 8 * Self.old.count)
   }
 
   @Test func aFileThatChangedMeanwhileIsTakenFromTheStart() async throws {
@@ -270,8 +289,8 @@ import Testing
     }
     let directory = ScratchDirectory()
     var settings = try options("--workers=3")
-    settings.stall = .seconds(60)
-    settings.timeout = .seconds(60)
+    settings.limits.stall = .seconds(60)
+    settings.limits.timeout = .seconds(60)
     let urls = (0..<9).map { "http://127.0.0.1:\(server.port)/\($0)" }
     let work = Task { [settings, path = directory.path] in
       try await download(urls, to: path, settings)
@@ -342,7 +361,7 @@ private final class Log<Entry: Sendable>: Sendable {
   }
 }
 
-private final class Atomic64: Sendable {
+final class Atomic64: Sendable {
   private let state = Atomic<Int>(0)
   var value: Int { state.load(ordering: .relaxed) }
   func set(_ value: Int) { state.store(value, ordering: .relaxed) }

@@ -219,8 +219,7 @@ import Testing
     }
   }
 
-  @Test func afterARedirectToAPrivateAddressNothingIsFetched() async throws {
-    // A public address can't be had in a test, so this one is about the client itself.
+  @Test func withThePolicyOfServeNothingIsFetchedFromLoopback() async throws {
     let hits = Tally()
     try await withOrigin({ _ in
       hits.next()

@@ -22,7 +22,7 @@ import Testing
     let command = try ToolCommand("sh \(path) {url} {output} {quality} {threads}")
     var tool = ToolTransfer(
       ToolSettings(command: command, qualities: qualities, fallsBack: fallsBack, percent: 100),
-      builtIn: BuiltInTransfer(limits: BuiltInTransfer.Limits(stall: stall), alwaysDigests: true))
+      builtIn: BuiltInTransfer(limits: TransferLimits(toolStall: stall), alwaysDigests: true))
     tool.grace = .milliseconds(200)
     return tool
   }

@@ -287,8 +287,8 @@ extension RealTimeProcessTests {
       configuration.grace = .zero
       _ = await failure {
         try await supervisor.run(
-          "/bin/sh", ["-c", "trap '' TERM; echo; while :; do sleep 1; done"],
-          configuration: configuration)
+          // One process: of several, one that has not quite ended is killed once more.
+          "/bin/sh", ["-c", "trap '' TERM; echo; exec sleep 600"], configuration: configuration)
       }
       #expect(
         events.all == [

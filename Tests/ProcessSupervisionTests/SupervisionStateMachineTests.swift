@@ -115,6 +115,80 @@ import Testing
     #expect(run(&never, to: 5 * Self.second).contains(.stopping(.startupLimit)))
   }
 
+  @Test func whatTheFileHadBeforeTheStartIsNoOutput() {
+    var rules = SupervisionRules()
+    rules.sampling = 1000 * Self.second
+    rules.startup = 2 * Self.second
+    rules.watchesFile = true
+    var old = Machine(rules: rules, start: 0, fileSize: 100)
+    #expect(run(&old, to: 2 * Self.second) == [.measureFile])
+    #expect(old.fileMeasured(100, at: 2 * Self.second + 1).first == .stopping(.startupLimit))
+    for size: Int64 in [101, 40] {
+      // Grown, or written anew.
+      var written = Machine(rules: rules, start: 0, fileSize: 100)
+      #expect(run(&written, to: 2 * Self.second) == [.measureFile])
+      #expect(written.fileMeasured(size, at: 2 * Self.second + 1).isEmpty)
+    }
+    var emptied = Machine(rules: rules, start: 0, fileSize: 100)
+    #expect(run(&emptied, to: 2 * Self.second) == [.measureFile])
+    #expect(emptied.fileMeasured(0, at: 2 * Self.second + 1).first == .stopping(.startupLimit))
+  }
+
+  @Test func theTotalLimitMovesWhileTheChildRuns() {
+    var machine = machine {
+      $0.total = 10 * Self.second
+      $0.alerts.time = 1
+    }
+    #expect(machine.limitTotal(to: 30 * Self.second, at: 5 * Self.second).isEmpty)
+    #expect(run(&machine, to: 29 * Self.second).isEmpty)
+    #expect(machine.limitTotal(to: 40 * Self.second, at: 29 * Self.second).isEmpty)
+    #expect(machine.limitTotal(to: 35 * Self.second, at: 29 * Self.second).isEmpty)
+    #expect(run(&machine, to: 34 * Self.second).isEmpty)
+    #expect(run(&machine, to: 35 * Self.second).contains(.stopping(.totalLimit)))
+    // One that is ending already is not ended again, and gets no time back.
+    #expect(machine.limitTotal(to: 1, at: 36 * Self.second).isEmpty)
+    #expect(machine.limitTotal(to: .max, at: 36 * Self.second).isEmpty)
+    #expect(machine.nextAlarm == 45 * Self.second)
+  }
+
+  @Test(arguments: [Int64.min, -1, 0, 1])
+  func aTotalLimitThatHasPassedEndsTheChild(limit: Int64) {
+    var machine = machine()
+    #expect(
+      machine.limitTotal(to: limit, at: Self.second) == [
+        .stopping(.totalLimit), .signal(.terminate),
+      ])
+  }
+
+  @Test func theDeadlineHoldsWhateverTheTotalLimitIsMovedTo() {
+    var machine = machine { $0.deadline = 5 * Self.second }
+    #expect(machine.limitTotal(to: .max, at: 0).isEmpty)
+    _ = run(&machine, to: 5 * Self.second)
+    #expect(machine.stopReason == .deadline)
+  }
+
+  @Test func leftoversAreKilledAgainEverySecond() {
+    var machine = machine { $0.grace = Self.second }
+    _ = machine.exited(hasLeftovers: true, code: 0, at: 0)
+    var kills: [Int64] = []
+    var steps = 0
+    while case .leftovers = machine.phase, steps < 1000 {
+      steps += 1
+      let now = machine.nextAlarm
+      for action in machine.alarm(at: now) {
+        switch action {
+        case .signal(.kill): kills.append(now)
+        // Always there is one more, forked between the look and the signal.
+        case .lookAtGroup: _ = machine.groupLooked(exists: true, at: now)
+        default: break
+        }
+      }
+    }
+    #expect(kills.count >= 9, "\(kills)")
+    #expect(kills.first == Self.second)
+    #expect(zip(kills, kills.dropFirst()).allSatisfy { $1 - $0 <= Self.second + 100_000_000 })
+  }
+
   @Test func growthOfTheFileEndsTheStartupLimitAsWell() {
     var growing = machine {
       $0.startup = 2 * Self.second

@@ -113,6 +113,9 @@ static inline int creliability_is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
+/// Whether a call failed because the process has ended.
+static inline int creliability_is_gone(int error) { return error == ESRCH || error == ENOENT; }
+
 /// The same from the text of /proc/PID/stat, for tests. Returns 0, or EINVAL when the text is not one.
 int creliability_process_parse(const char *text, size_t size, creliability_process *process);
 
