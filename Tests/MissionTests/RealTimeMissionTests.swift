@@ -10,7 +10,7 @@ import Testing
   }
 
   @Test func everyCallOfEverySaveFailsAndNoTemporaryFileStays() async throws {
-    try await Lab.run("failed-saves")
+    try await Lab.run("failed-saves", ["stride": Lab.isLong ? 1 : 3])
   }
 
   @Test func aFullDiskRefusesClearlyAndLosesNothing() async throws {

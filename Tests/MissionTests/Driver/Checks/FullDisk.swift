@@ -50,7 +50,7 @@ enum FullDisk {
         self[keyPath: count] += 1
       } catch let error as StoreError where [.outOfSpace, .appendUncertain].contains(error.code) {
         refusals += 1
-      } catch where "\(error)".contains("space") {
+      } catch  where "\(error)".contains("space") {
         refusals += 1
       } catch {
         others.append("\(error)")
@@ -86,7 +86,9 @@ enum FullDisk {
         group.addTask { [options] in
           var done = Done()
           for _ in 0..<writes {
-            await done.attempt(\.jobs) { try await queue.enqueue(Work(text: text), options: options) }
+            await done.attempt(\.jobs) {
+              try await queue.enqueue(Work(text: text), options: options)
+            }
             await done.attempt(\.letters) {
               try await letters.add(Work(text: text), kind: "work", error: ValidationError("no"))
             }
@@ -116,7 +118,8 @@ enum FullDisk {
     reading.access = .readOnly
     let store = try await FileJobStore("out/jobs", options: reading, fileSystem: files)
     let jobs = try await store.figures().live
-    let letters = try await DeadLetterQueue<Work>("out/letters", access: .readOnly, fileSystem: files)
+    let letters = try await DeadLetterQueue<Work>(
+      "out/letters", access: .readOnly, fileSystem: files)
     let notes = try await AtomicDocument<Note>("out/notes", fileSystem: files).load().value
     // What was refused may be there all the same where the error says that it can't be known, but never less.
     findings.expect(jobs >= done.jobs, "\(jobs) jobs of \(done.jobs)")

@@ -30,7 +30,8 @@ enum MemoryCheck {
         try await subject.body(operations)
         growth = await Process.settledHeapBytes() - before
       }
-      findings.expect(growth <= slack, "\(subject.name): \(growth) bytes in \(operations) operations")
+      findings.expect(
+        growth <= slack, "\(subject.name): \(growth) bytes in \(operations) operations")
       worst = max(worst, Double(max(0, growth)) / Double(operations) * 1000 / 1_048_576)
       findings.note("\(subject.name): \(operations) operations, \(growth) bytes more")
     }
@@ -53,7 +54,8 @@ enum MemorySubjects {
     var policy = RetryPolicy(maxAttempts: 3, backoff: .none)
     policy.shouldRetry = { _ in true }
     let breaker = CircuitBreaker(name: "memory")
-    let limiter = RateLimiter(RateLimit(100_000_000, per: .seconds(1), burst: 1_000_000), name: "memory")
+    let limiter = RateLimiter(
+      RateLimit(100_000_000, per: .seconds(1), burst: 1_000_000), name: "memory")
     let pool = ResourcePool(name: "memory", create: { 1 }, close: { _ in })
     let counter = Counter("memory_total", help: "Counts")
     let histogram = Histogram("memory_seconds", help: "Times")

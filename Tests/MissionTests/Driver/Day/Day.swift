@@ -64,12 +64,14 @@ final class Day: Sendable {
     let producer = Task { try await produce(queue, until: end) }
     let clerk = Task { try await redrive(letters, queue, until: end) }
     await move(until: end)
-    try await producer.value
-    try await clerk.value
     // The evening: what is still there is finished.
-    let drained = Task { try await queue.drain() }
-    await move(until: end + .seconds(3600))
-    try await drained.value
+    let evening = Task {
+      try await producer.value
+      try await clerk.value
+      try await queue.drain()
+    }
+    await move(until: end + .seconds(4 * 3600))
+    try await evening.value
     watching.cancel()
     await watching.value
     let metrics = try await queue.metrics()
@@ -117,7 +119,7 @@ final class Day: Sendable {
     while clock.now < end {
       var options = JobOptions(
         priority: JobPriority.allCases.randomElement(using: &chance) ?? .normal)
-      options.timeout = .seconds(60)
+      options.timeout = .seconds(20)
       options.backoff = .exponential(base: .seconds(2), cap: .seconds(600), jitter: .equal)
       try await queue.enqueue(Work(number: number), options: options)
       number += 1
@@ -203,16 +205,15 @@ extension Day {
     caching.clock = clock
     caching.randomness = .seeded(seed ^ 5)
     let cache = ResilientCache<Int, Int>(name: "day", policy: caching, era: { breaker.era })
-    return JobQueue(store, configuration: configuration) { [clock, policy] in
+    return JobQueue(store, configuration: configuration) { [policy] in
       var options = JobKindOptions()
       options.breaker = breaker
       $0.handle(Work.self, options: options) { job, _ in
         // What no attempt helps.
         if job.number % 50 == 7 { throw ValidationError("not a number of this day") }
         _ = try await cache.value(for: job.number % 300) {
-          try await retry(policy) {
-            try await withTimeout(.seconds(20), clock: clock) { try await dependency.call() }
-          }
+          // Limited by the queue: `withTimeout` cancels on a thread that is not the one of this day.
+          try await retry(policy) { try await dependency.call() }
           return job.number
         }
       }

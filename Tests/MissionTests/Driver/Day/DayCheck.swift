@@ -4,7 +4,8 @@ import Reliability
 enum DayCheck {
   static func run(_ arguments: Arguments, _ findings: Findings) throws {
     let pause = max(1, arguments.int("pause", default: 15))
-    for seed in arguments.seed..<arguments.seed + UInt64(max(1, arguments.int("days", default: 1))) {
+    for seed in arguments.seed..<arguments.seed + UInt64(max(1, arguments.int("days", default: 1)))
+    {
       findings.note("seed \(seed)")
       let day = try Day.run(seed: seed, pause: pause)
       check(day, findings)

@@ -53,13 +53,13 @@ enum OneThread {
   static func run<Value: Sendable>(
     _ body: @escaping @Sendable () async throws -> Value
   ) throws -> Value {
-    let hook = try hook()
+    let hook = unsafe try hook()
     unsafe hook.pointee = { job, _ in OneThread.enqueue(job) }
     defer { unsafe hook.pointee = nil }
     let outcome = Outcome<Value>()
     Task.detached { await outcome.set(body) }
     while true {
-      if let job = unsafe line.withLock({ unsafe $0.take() }) {
+      if let job = line.withLock({ $0.take() }) {
         unsafe job.runSynchronously(on: executor.asUnownedSerialExecutor())
       } else if let waiter = line.withLock({ $0.idle.popLast() }) {
         waiter.resume()
