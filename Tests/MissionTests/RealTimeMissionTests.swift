@@ -30,10 +30,12 @@ import Testing
   }
 
   @Test func aDayAddsUpLeavesNothingAndIsTheSameAgain() async throws {
-    try await Lab.run("day", ["days": Lab.isLong ? 20 : 1, "pause": Lab.isLong ? 5 : 40])
+    try await Lab.run("day", ["days": Lab.isLong ? 20 : 1, "pause": Lab.isLong ? 5 : 90])
   }
 
-  /// Their times count where the code is optimized and nothing else runs: in the soak. Here the table must be whole.
+  /// The table must be whole.
+  ///
+  /// Its times count where the code is optimized and nothing else runs: in the soak.
   @Test func theThresholdsArePrinted() async throws {
     let table = try await Lab.run("thresholds")
     for name in [

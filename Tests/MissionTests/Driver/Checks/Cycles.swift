@@ -10,15 +10,17 @@ enum Cycles {
   static func run(_ arguments: Arguments, _ findings: Findings) async throws {
     let scratch = Scratch(arguments)
     let count = arguments.int("count", default: 200)
+    // To find out which part it is that leaves something.
+    let only = arguments["only"]
     await startDiskThreads(scratch)
     // What is made once and kept: threads, tables, the files themselves.
-    for number in 0..<20 { try await cycle(number, scratch, findings) }
+    for number in 0..<20 { try await cycle(number, only: only, scratch, findings) }
     let names = scratch.names
     let before = (descriptors: Process.descriptors, threads: Process.threads)
     var growths: [Int] = []
     for round in 0..<4 {
       let heap = await Process.settledHeapBytes()
-      for number in 0..<count / 4 { try await cycle(round + number, scratch, findings) }
+      for number in 0..<count / 4 { try await cycle(round + number, only: only, scratch, findings) }
       growths.append(await Process.settledHeapBytes() - heap)
     }
     // Threads come and go; one that each cycle leaves behind would be one of hundreds.
@@ -49,15 +51,16 @@ enum Cycles {
 
   /// One start and stop of each: every third is stopped at once, before it has really begun.
   private static func cycle(
-    _ number: Int, _ scratch: Scratch, _ findings: Findings
+    _ number: Int, only: String?, _ scratch: Scratch, _ findings: Findings
   ) async throws {
     let isHasty = number.isMultiple(of: 3)
     let gone = Gone()
-    try await queue(number, scratch, gone, isHasty)
-    await monitor(gone, isHasty)
-    try await pool(gone, isHasty)
-    try await lock(scratch, gone)
-    try await store(number, scratch, gone)
+    func does(_ part: String) -> Bool { only == nil || only == part }
+    if does("queue") { try await queue(number, scratch, gone, isHasty) }
+    if does("monitor") { await monitor(gone, isHasty) }
+    if does("pool") { try await pool(gone, isHasty) }
+    if does("lock") { try await lock(scratch, gone) }
+    if does("store") { try await store(number, scratch, gone) }
     let isGone = await Process.settles { gone.isComplete }
     findings.expect(isGone, "cycle \(number): \(gone.left) not gone")
   }
