@@ -24,7 +24,7 @@ enum Checklist {
     line(
       "20 concurrent manifest writers",
       (here, ["twentyTasksAndTwentyProcessesLoseNoEntryOfOneManifest"]),
-      ("BackoffLockTests/LockProcessTests.swift", ["twoTasksAndTwoProcessesNeverOverlap"])),
+      ("BackoffLockTests/LockTests.swift", ["twoTasksAndTwoProcessesNeverOverlap"])),
     line(
       "no temporary file after a failed save",
       (here, ["everyCallOfEverySaveFailsAndNoTemporaryFileStays"]),
@@ -36,7 +36,7 @@ enum Checklist {
       "out of disk",
       (here, ["aFullDiskRefusesClearlyAndLosesNothing"]),
       (
-        "DeadLetterQueueTests/FullDiskTests.swift",
+        "DurableJobsTests/FileStoreTests.swift",
         ["aFullDiskChangesNothingAndWorkGoesOnWhenThereIsSpace"]
       ),
       (

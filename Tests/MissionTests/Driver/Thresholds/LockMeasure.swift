@@ -2,14 +2,18 @@ import Reliability
 
 /// The lock while twenty want it: how long they wait, and what waiting costs.
 enum LockMeasure {
-  static func run(_ scratch: Scratch, _ findings: Findings) async throws {
+  static func run(
+    _ scratch: Scratch, _ milliseconds: Int, _ findings: Findings
+  ) async throws {
     let lock = BackoffLock(scratch.file("contended.lock"))
-    let end = ContinuousClock.now + .seconds(2)
+    let end = ContinuousClock.now + .milliseconds(milliseconds)
     try await withThrowingTaskGroup { group in
       for _ in 0..<16 { group.addTask { try await hold(lock, until: end) } }
       for _ in 0..<4 {
         group.addTask {
-          try await Process.run(["contend", "--path", lock.path, "--milliseconds", "1500"])
+          try await Process.run([
+            "contend", "--path", lock.path, "--milliseconds", "\(milliseconds)",
+          ])
         }
       }
       try await group.waitForAll()
@@ -42,7 +46,7 @@ enum LockMeasure {
         for _ in 0..<20 { group.addTask { try await lock.withLock { _ in } } }
         _ = await Process.settles { lock.statistics.waiting == 20 }
         let start = (ContinuousClock.now, Process.processorTime)
-        try await ContinuousClock().wait(for: .seconds(1))
+        try await ContinuousClock().wait(for: .milliseconds(500))
         return 100 * ((Process.processorTime - start.1) / (ContinuousClock.now - start.0))
       }
       try await group.waitForAll()

@@ -5,15 +5,17 @@ import Reliability
 enum Thresholds {
   static func run(_ arguments: Arguments, _ findings: Findings) async throws {
     let scratch = Scratch(arguments)
-    try await LockMeasure.run(scratch, findings)
+    try await LockMeasure.run(scratch, arguments.int("lock-milliseconds", default: 2000), findings)
     try await QueueMeasure.run(scratch, findings)
     try await RecoveryMeasure.run(scratch, findings)
     try await HealthMeasure.run(findings)
-    if let path = arguments["downloads"] { try downloads(path, findings) }
+    if let path = arguments["downloads"] { try await downloads(path, findings) }
   }
 
   /// What `downloader demo --json` said: sixty files from a server that misbehaves in seven ways.
-  private static func downloads(_ path: String, _ findings: Findings) throws {
+  private static func downloads(_ path: String, _ findings: Findings) async throws {
+    // It is there when they are done.
+    _ = await Process.settles { FileManager.default.fileExists(atPath: path) }
     let text = try String(contentsOfFile: path, encoding: .utf8)
     let last = text.split(separator: "\n").last ?? ""
     let json = try JSONSerialization.jsonObject(with: Data(last.utf8)) as? [String: Any] ?? [:]
