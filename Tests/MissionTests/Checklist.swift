@@ -116,6 +116,19 @@ enum Checklist {
       "leak under concurrency",
       ("ResourcePoolingTests/ConcurrencyTests.swift", ["storm", "cancellationAtEveryPoint"])),
     line(
+      "cache against breaker: invalid after every transition",
+      ("ResilientCachingTests/PolicyTests.swift", ["breakerEras"])),
+    line(
+      "job: timeout, fallback, dead letter",
+      (
+        "DurableJobsTests/QueueTests.swift",
+        ["fallbackRunsWhenTheBodyTakesTooLong", "failedFallbackIsTheCauseOfTheTimeout"]
+      ),
+      (
+        "DurableJobsTests/DeadLetterTests.swift",
+        ["deadJobKeepsItsWholeStoryAndRedriveAllEndsThoughItDiesAgain"]
+      )),
+    line(
       "job: every outcome has its state in every queue",
       ("DurableJobsTests/QueueTests.swift", ["everyJobRunsOnceAndIsCompleted"]),
       ("DurableJobsTests/StormTests.swift", ["nothingIsLostAndNothingIsCountedTwice"])),
