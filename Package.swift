@@ -141,6 +141,15 @@ let package = Package(
           "BackoffLock", "AtomicStore", "DurableJobs", "ReliabilityIO", "ReliabilityTesting",
         ],
         path: "Tests/CrashLab/Driver"),
+      .executableTarget(
+        name: "ReliabilityMissionLab",
+        dependencies: [
+          "Reliability", "ReliabilityIO", "ReliabilityTesting", "CReliabilityAllocationCounter",
+        ],
+        path: "Tests/MissionTests/Driver"),
+      .testTarget(
+        name: "MissionTests", dependencies: ["Reliability", "ReliabilityTestSupport"],
+        exclude: ["Driver", "soak"]),
       .testTarget(
         name: "ExamplesTests",
         dependencies: [

@@ -75,6 +75,27 @@ import Testing
     await site.stop()
   }
 
+  @Test(arguments: [404, 503])
+  func aSoundThatCanNeverBeFetchedLeavesNoTraceAndAFullReport(status: Int) async throws {
+    let site = try Site { request in
+      switch request.path {
+      case "/": Site.page("<audio src=bad.wav></audio><audio src=good.wav></audio>")
+      case "/bad.wav": .text(status, "no\n")
+      case "/good.wav": Site.sound()
+      default: nil
+      }
+    }
+    let scratch = ScratchDirectory()
+    let result = try await TestCrawl([site.url], in: scratch.path).run()
+    #expect(result.outputs.urls == ["\(site.url)good.wav"])
+    #expect(result.outputs.orphans == [])
+    let reports = result.errors.split(separator: "\n")
+    #expect(reports.count == 1)
+    #expect(result.errors.contains("bad.wav") && result.errors.contains("\(status)"))
+    #expect(result.errors.contains("recovery") && result.errors.contains("\"state\""))
+    await site.stop()
+  }
+
   @Test func aSoundThatFailsAtFirstIsFetchedAgain() async throws {
     let count = Tries()
     let site = try Site { request in
