@@ -45,13 +45,14 @@ final class SecureOrigin: Sendable {
 
   init() async throws {
     try scratch.write(content, to: "file.bin")
-    let made = await (try Command(
-      [
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", scratch.file("key.pem"),
-        "-out", scratch.file("cert.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext",
-        "subjectAltName=DNS:localhost",
-      ], program: "/usr/bin/openssl"
-    )).wait()
+    let made = await
+      (try Command(
+        [
+          "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", scratch.file("key.pem"),
+          "-out", scratch.file("cert.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext",
+          "subjectAltName=DNS:localhost",
+        ], program: "/usr/bin/openssl"
+      )).wait()
     try #require(made.status == 0, "\(made.error)")
     let script = """
       cd "$0" && exec openssl s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem -WWW
@@ -74,12 +75,13 @@ final class SecureOrigin: Sendable {
       exec "$2" "$3" --output "$0/out" --json --attempts 3
       """
     do {
-      return await (try Command(
-        [
-          "-m", "/bin/sh", "-c", script, scratch.path, trusting ? "yes" : "no", Command.path,
-          "https://localhost:\(port)/file.bin",
-        ], program: "/usr/bin/unshare"
-      )).wait()
+      return await
+        (try Command(
+          [
+            "-m", "/bin/sh", "-c", script, scratch.path, trusting ? "yes" : "no", Command.path,
+            "https://localhost:\(port)/file.bin",
+          ], program: "/usr/bin/unshare"
+        )).wait()
     } catch {
       return Command.Result(status: -1, output: "", error: "\(error)")
     }
