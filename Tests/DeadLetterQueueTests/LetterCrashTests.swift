@@ -131,7 +131,7 @@ import Testing
   @Test(.timeLimit(.minutes(10)))
   func nothingAcknowledgedIsLostAndNothingDiscardedComesBack() async throws {
     let report = try await SimulatedDisk.explore(
-      options: Self.exploration(Self.isLong ? 2500 : 60),
+      options: Self.exploration(Self.isLong ? 2500 : 700),
       prepare: { disk in try disk.write("data/other", "x") },
       run: Self.live,
       check: { disk, acknowledged in

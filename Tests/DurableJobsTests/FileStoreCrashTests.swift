@@ -13,12 +13,12 @@ import Testing
     init(_ description: String) { self.description = description }
   }
 
-  /// Whether there is time for more than ten thousand states in the three explorations together: a minute.
+  /// Whether there is time for several times as many states: some minutes.
   private static let isLong = isLongRun
 
-  private static var exploration: ExplorationOptions {
+  private static func exploration(_ samples: Int) -> ExplorationOptions {
     var options = ExplorationOptions()
-    (options.exhaustiveStates, options.samples) = isLong ? (4000, 4000) : (60, 60)
+    (options.exhaustiveStates, options.samples) = (samples, samples)
     options.secondCrashStates = 1
     return options
   }
@@ -45,7 +45,7 @@ import Testing
     options.tags = ["x"]
     return JobSubmission(
       kind: "k",
-      payload: Array("\"".utf8) + [UInt8](repeating: 0x61, count: isLong ? size * 3 : size)
+      payload: Array("\"".utf8) + [UInt8](repeating: 0x61, count: size * 3)
         + Array("\"".utf8),
       options: options)
   }
@@ -124,7 +124,7 @@ import Testing
 
   private static func explore(compacts: Bool) async throws -> ExplorationReport {
     try await SimulatedDisk.explore(
-      options: exploration,
+      options: exploration(isLong ? 6000 : compacts ? 1500 : 500),
       prepare: { disk in
         try disk.write("data/other", "x")
         try await open(disk).close()
@@ -139,23 +139,21 @@ import Testing
   func nothingAcknowledgedIsLostByAPowerCut() async throws {
     let report = try await Self.explore(compacts: false)
     print("FileJobStore: \(report)")
-    #expect(report.distinctStates >= (Self.isLong ? 2000 : 300))
+    #expect(report.distinctStates >= 2000)
   }
 
   @Test(.timeLimit(.minutes(20)))
   func nothingAcknowledgedIsLostByAPowerCutDuringACompaction() async throws {
     let report = try await Self.explore(compacts: true)
     print("FileJobStore, compaction: \(report)")
-    #expect(report.distinctStates >= (Self.isLong ? 5000 : 300))
+    #expect(report.distinctStates >= 8000)
   }
 
   /// The next owner goes on, and the power is cut again.
   @Test(.timeLimit(.minutes(20)))
   func theNextOwnerLosesNothingEither() async throws {
-    var options = Self.exploration
-    (options.exhaustiveStates, options.samples) = Self.isLong ? (300, 300) : (4, 4)
     let report = try await SimulatedDisk.explore(
-      options: options,
+      options: Self.exploration(Self.isLong ? 300 : 4),
       prepare: { disk in try disk.write("data/other", "x") },
       run: { disk in try await Self.live(disk, compacts: true) },
       recover: { disk in _ = try await Self.open(disk) },
@@ -181,7 +179,7 @@ import Testing
   func acknowledgingBeforeTheSyncIsFound() async throws {
     await #expect(throws: CrashViolation.self) {
       try await SimulatedDisk.explore(
-        options: Self.exploration,
+        options: Self.exploration(60),
         prepare: { disk in
           try disk.write("data/other", "x")
           try await Self.open(disk).close()
