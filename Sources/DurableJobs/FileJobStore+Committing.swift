@@ -105,12 +105,14 @@ extension FileJobStore {
   private nonisolated(nonsending) func lead() async throws {
     let start = ContinuousClock.now
     var isFirst = true
-    var gathering = Duration.zero
     while true {
       let began = ContinuousClock.now
       // The wall clock may be a user's: not to be asked with the lock.
       let (now, moment) = (now, moments())
-      let (records, durability) = state.withLock { $0.begin(now: now, moment: moment) }
+      let (records, durability) = state.withLock { state in
+        if let told = state.toldAt.take() { state.gathering = began - told }
+        return state.begin(now: now, moment: moment)
+      }
       let end: AppendLog.Position?
       do {
         end = try await write(records, durability)
@@ -122,20 +124,19 @@ extension FileJobStore {
       isFirst = false
       let written = ContinuousClock.now
       let mayGoOn = written - start < Self.longestTurn
-      let finished = state.withLock { $0.finish(end, mayGoOn: mayGoOn) }
-      if let plan = finished.plan, let end { startCompaction(plan, upTo: end) }
-      finished.next?.resume(.lead)
-      for waiter in finished.waiters { waiter.resume(.written) }
-      if !finished.goesOn { return }
-      // Those who were just told come back with their next change, as a rule, before this task has its turn again: then one
-      // sync serves all instead of every second one half of them. Not if it takes longer than what it saves.
-      let writing = written - began
-      if gathering <= writing {
-        await Task.yield()
-        gathering = ContinuousClock.now - written
-      } else {
-        gathering /= 2
+      let (finished, gathers) = state.withLock { state in
+        (
+          state.finish(end, mayGoOn: mayGoOn),
+          state.mayGather(writing: written - began, at: written)
+        )
       }
+      if let plan = finished.plan, let end { startCompaction(plan, upTo: end) }
+      if !gathers { finished.next?.resume(.lead) }
+      for waiter in finished.waiters { waiter.resume(.written) }
+      // Behind those who were just told: they come back with their next change, as a rule, before its turn.
+      if gathers { finished.next?.resume(.lead) }
+      if !finished.goesOn { return }
+      if gathers { await Task.yield() }
     }
   }
 
@@ -266,6 +267,19 @@ extension FileJobStore.State {
     underWay = commit
     if records.isEmpty && commit.snapshot == nil { return (nil, .none) }
     return (records, records.isEmpty ? .full : durability)
+  }
+
+  /// Whether those who are told now are to come back with their next change before the next round begins.
+  ///
+  /// Then one sync serves all of them instead of every second one half of them. Not if it took longer the last time than
+  /// the sync that it saves.
+  mutating func mayGather(writing: Duration, at now: ContinuousClock.Instant) -> Bool {
+    guard gathering <= writing else {
+      gathering /= 2
+      return false
+    }
+    toldAt = now
+    return true
   }
 
   /// What follows when a round is written.

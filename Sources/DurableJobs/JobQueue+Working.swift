@@ -159,12 +159,15 @@ extension JobQueue {
       // Of a fallback: somebody may have asked while it was nobody's turn.
       if let reason = run.former?.laterReason { return reason }
       if shell.isCutOff { return .shutdown }
+      // Claimed before somebody paused or stopped the queue: who did that sees nothing start any more.
+      if run.former == nil && !shell.mayStart { return .shutdown }
       run.worker = me
       run.former = nil
       shell.runs[run.item.lease.token] = run
       return nil
     }
     if let objection {
+      handlers[run.kind].options.rateLimiter?.giveBack()
       if objection == .shutdown { await release(run.item) }
       finish(run)
       return .look

@@ -6,7 +6,7 @@ public import ReliabilityCore
 ///       $0.handle(Transcode.self) { job, context in try await transcode(job.video) }
 ///     }
 public final class MemoryJobStore: JobStore {
-  private let table: Lock<JobTable>
+  let table: Lock<JobTable>
   private let clock: NanosecondClock
   private let wallClock: @Sendable () -> WallTime
 

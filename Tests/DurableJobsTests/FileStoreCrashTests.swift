@@ -72,13 +72,28 @@ import Testing
         _ = try await store.cancel(ids[3], reason: "r")
         disk.acknowledge("\(ids[3]) cancelled")
       }
+      for _ in 0..<2 {
+        group.addTask {
+          let id = try await store.insert([job(700)])[0].id
+          disk.acknowledge("\(id) is there")
+        }
+      }
       group.addTask {
-        let id = try await store.insert([job(700)])[0].id
-        disk.acknowledge("\(id) is there")
+        // Its renewal writes nothing, and nothing may depend on it.
+        _ = try await store.renew([items[4]], for: .seconds(90))
+        let turn = try await store.settle(
+          [JobSettlement(items[4], .completed(note: nil))], claiming: .some(1))
+        if turn.accepted == [true] { disk.acknowledge("\(ids[4]) completed") }
+        if let next = turn.claim?.items.first {
+          _ = try await store.settle([JobSettlement(next.lease, .released(after: .zero))])
+        }
       }
       if compacts { group.addTask { try await store.compact() } }
       try await group.waitForAll()
     }
+    // Many sectors in one write, of which a power cut leaves any.
+    let batch = try await store.insert((0..<4).map { _ in job(450) }).map(\.id)
+    for id in batch { disk.acknowledge("\(id) is there") }
     _ = try await store.redrive(ids[1])
     disk.acknowledge("\(ids[1]) live")
     if compacts { try await store.compact() }
@@ -124,7 +139,7 @@ import Testing
 
   private static func explore(compacts: Bool) async throws -> ExplorationReport {
     try await SimulatedDisk.explore(
-      options: exploration(isLong ? 6000 : compacts ? 1500 : 500),
+      options: exploration(isLong ? 12_000 : compacts ? 4000 : 2000),
       prepare: { disk in
         try disk.write("data/other", "x")
         try await open(disk).close()
@@ -139,14 +154,14 @@ import Testing
   func nothingAcknowledgedIsLostByAPowerCut() async throws {
     let report = try await Self.explore(compacts: false)
     print("FileJobStore: \(report)")
-    #expect(report.distinctStates >= 2000)
+    #expect(report.distinctStates >= 3000)
   }
 
   @Test(.timeLimit(.minutes(20)))
   func nothingAcknowledgedIsLostByAPowerCutDuringACompaction() async throws {
     let report = try await Self.explore(compacts: true)
     print("FileJobStore, compaction: \(report)")
-    #expect(report.distinctStates >= 8000)
+    #expect(report.distinctStates >= 6500)
   }
 
   /// The next owner goes on, and the power is cut again.
@@ -172,7 +187,7 @@ import Testing
         }
       })
     print("FileJobStore, next owner: \(report)")
-    #expect(report.distinctStates >= (Self.isLong ? 3000 : 100))
+    #expect(report.distinctStates >= (Self.isLong ? 3000 : 250))
   }
 
   @Test(.timeLimit(.minutes(5)))
