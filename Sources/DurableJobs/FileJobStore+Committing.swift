@@ -99,10 +99,11 @@ extension FileJobStore {
 
   /// Writes what waits, round after round, and passes the turn on.
   ///
-  /// To wake somebody else for each round would leave the disk idle meanwhile.
+  /// To wake somebody else for each round would leave the disk idle meanwhile. Never on the caller's actor: one that is busy must
+  /// not hold up everybody who waits.
   ///
   /// - Throws: Why the first round, which has the caller's own change, was not written.
-  private nonisolated(nonsending) func lead() async throws {
+  @concurrent private func lead() async throws {
     let start = ContinuousClock.now
     var isFirst = true
     while true {
