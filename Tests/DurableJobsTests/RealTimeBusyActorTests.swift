@@ -1,4 +1,3 @@
-import ReliabilityCore
 import Testing
 
 @testable import DurableJobs
@@ -16,18 +15,18 @@ import Testing
   @MainActor @Test func busyMainActorHoldsUpNobodyElse() async throws {
     let machine = Machine()
     let store = try await machine.open()
-    let done = Lock(0)
+    let done = Log<Int>()
     let mine = Task { @MainActor in try await store.insert([.plain()]).count }
     // It begins, and leaves the actor to wait for the disk.
     await Task.yield()
     let others = (0..<4).map { _ in
       Task.detached {
         for _ in 0..<20 { _ = try await store.insert([.plain()]) }
-        done.withLock { $0 += 1 }
+        done.append(1)
       }
     }
     var patience = 60_000
-    while done.withLock({ $0 }) < others.count, patience > 0 {
+    while done.all.count < others.count, patience > 0 {
       usleep(1000)
       patience -= 1
     }
