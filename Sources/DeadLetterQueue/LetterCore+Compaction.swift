@@ -68,9 +68,7 @@ extension LetterCore {
         state.counts.damaged += damaged.count
         return damaged
       }
-      if !damaged.isEmpty {
-        tell(.departed(damaged.map { DeadLetter.ID(rawValue: $0) }, .damaged))
-      }
+      tellOfDamage(damaged)
       tell(.compacted(result))
       return result
     } catch {

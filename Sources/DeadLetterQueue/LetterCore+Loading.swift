@@ -79,6 +79,7 @@ extension LetterCore {
           guard let place else { return nil }
           switch place.place {
           case .memory(let record): return (record, place.redrives)
+          case .lost: return nil
           case .log:
             guard let record = found.removeFirst() else {
               lose(id)
@@ -97,11 +98,16 @@ extension LetterCore {
 
   /// A letter whose record is no good any more.
   private func lose(_ id: UInt64) {
-    let wasHere = state.withLock { state in
+    let hasGone = state.withLock { state in
       guard state.machine.loseRecord(id) else { return false }
       state.counts.damaged += 1
       return true
     }
-    if wasHere { tell(.departed([DeadLetter.ID(rawValue: id)], .damaged)) }
+    if hasGone { tellOfDamage([id]) }
+  }
+
+  /// Says that letters went with their records.
+  func tellOfDamage(_ ids: [UInt64]) {
+    if !ids.isEmpty { tell(.departed(ids.map { DeadLetter.ID(rawValue: $0) }, .damaged)) }
   }
 }

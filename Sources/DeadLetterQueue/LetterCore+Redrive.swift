@@ -12,7 +12,7 @@ extension LetterCore {
       try await write([mark], durability: .none) { _, _ in }
       return number
     } catch {
-      state.withLock { _ = $0.machine.giveUpRedrive(id, counts: false) }
+      giveUpRedrive(id, counts: false)
       throw error
     }
   }
@@ -27,7 +27,7 @@ extension LetterCore {
       }
     } catch {
       // It stays and will be redriven again: at least once.
-      state.withLock { _ = $0.machine.giveUpRedrive(id, counts: true) }
+      giveUpRedrive(id, counts: true)
       throw error
     }
     tell(.redriven(DeadLetter.ID(rawValue: id)))
@@ -70,7 +70,7 @@ extension LetterCore {
         state.counts.failedAgain += 1
       }
     } catch {
-      state.withLock { _ = $0.machine.giveUpRedrive(id, counts: true) }
+      giveUpRedrive(id, counts: true)
       throw error
     }
     tell(
@@ -79,13 +79,26 @@ extension LetterCore {
 
   /// The redrive was cancelled, or turned away before it reached the other side: it counts as none.
   package nonisolated(nonsending) func cancelRedrive(_ id: UInt64) async {
-    let count = state.withLock { state in
-      state.counts.redrivesCancelled += 1
-      return state.machine.giveUpRedrive(id, counts: false)
-    }
-    guard let count else { return }
+    state.withLock { $0.counts.redrivesCancelled += 1 }
+    guard let count = giveUpRedrive(id, counts: false) else { return }
     let mark = LetterLine.redriveRecord(id, count: count, at: moment.wall)
     // If this fails, a number is counted too high after a restart.
     try? await write([mark], durability: .none) { _, _ in }
+  }
+
+  /// A redrive came to nothing: the letter is as it was, unless its record went bad meanwhile.
+  ///
+  /// - Parameter counts: Whether it was one.
+  /// - Returns: How many there were then; `nil` when the letter has gone.
+  @discardableResult
+  private func giveUpRedrive(_ id: UInt64, counts: Bool) -> Int? {
+    let given = state.withLock { state in
+      let given = state.machine.giveUpRedrive(id, counts: counts)
+      if given?.isLost == true { state.counts.damaged += 1 }
+      return given
+    }
+    guard let given else { return nil }
+    if given.isLost { tellOfDamage([id]) }
+    return given.isLost ? nil : given.redrives
   }
 }

@@ -72,6 +72,7 @@ extension LetterCore {
       throw refuse(error, kind)
     }
     let warnings: [LetterMachine.Warning]
+    let lost: [UInt64]
     do {
       var records = [LetterContent.record(id, bytes)]
       if !leaving.isEmpty {
@@ -84,25 +85,36 @@ extension LetterCore {
             at: content.head.arrived.wall))
       }
       let spills = configuration.overflow != .dropOldest
-      warnings = try await write(records, durability: configuration.durability) { state, place in
-        state.machine.depart(leaving)
+      (warnings, lost) = try await write(records, durability: configuration.durability) {
+        state, place in
+        let lost = state.machine.depart(leaving)
         state.counts.added += 1
+        state.counts.damaged += lost.count
         if spills {
-          state.counts.spilled += leaving.count
+          state.counts.spilled += leaving.count - lost.count
         } else {
-          state.counts.dropped += leaving.count
+          state.counts.dropped += leaving.count - lost.count
         }
-        return state.machine.arrive(id, at: place, now: now)
+        return (state.machine.arrive(id, at: place, now: now), lost)
       }
     } catch {
-      state.withLock { state in
-        state.machine.giveUpArrival(id)
-        state.machine.giveUpDeparture(leaving)
-      }
+      state.withLock { $0.machine.giveUpArrival(id) }
+      stay(leaving)
       throw error
     }
-    tellOfArrival(id, content.head, leaving, warnings)
+    tellOfDamage(lost)
+    tellOfArrival(id, content.head, leaving.filter { !lost.contains($0) }, warnings)
     return DeadLetter.ID(rawValue: id)
+  }
+
+  /// The departure of letters was not written: they stay.
+  private func stay(_ leaving: [UInt64]) {
+    let lost = state.withLock { state in
+      let lost = state.machine.giveUpDeparture(leaving)
+      state.counts.damaged += lost.count
+      return lost
+    }
+    tellOfDamage(lost)
   }
 
   private func refuse(_ error: DeadLetterError, _ kind: String) -> DeadLetterError {
@@ -187,7 +199,7 @@ extension LetterCore {
         }
       }
     } catch {
-      state.withLock { $0.machine.giveUpDeparture(leaving) }
+      stay(leaving)
       throw error
     }
     tell(.departed(leaving.map { DeadLetter.ID(rawValue: $0) }, departure))

@@ -127,9 +127,15 @@ package final class LetterCore: Sendable {
     if let alarm { configuration.clock.cancel(alarm) }
     await tasks.0?.value
     _ = try? await tasks.1?.value
-    if let archive = archive.withLock({ $0 }) { try? await archive.value.close() }
     defer { ownership?.giveUp() }
-    if state.withLock({ $0.readOnlyReason == nil }) { try await log?.close() }
+    let log = state.withLock { $0.readOnlyReason == nil } ? log : nil
+    let archive = archive.withLock { $0 }
+    // Neither the caller's cancellation nor its deadline may come in between.
+    try await Task.detached {
+      try? await archive?.value.close()
+      try await log?.close()
+    }
+    .value
   }
 }
 

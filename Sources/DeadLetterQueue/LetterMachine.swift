@@ -177,28 +177,50 @@ extension LetterMachine {
   }
 
   /// They have gone.
-  mutating func depart(_ ids: [UInt64]) {
+  ///
+  /// - Returns: Those whose records went bad before.
+  @discardableResult
+  mutating func depart(_ ids: [UInt64]) -> [UInt64] {
+    var lost: [UInt64] = []
     for id in ids {
       guard let index = table.index(of: id), table[index].state == .leaving else { continue }
+      if table[index].place.isLost { lost.append(id) }
       remove(index)
     }
+    return lost
   }
 
   /// Their departure was not written: they stay.
-  mutating func giveUpDeparture(_ ids: [UInt64]) {
+  ///
+  /// - Returns: Those that can't stay, because their records went bad meanwhile.
+  @discardableResult
+  mutating func giveUpDeparture(_ ids: [UInt64]) -> [UInt64] {
+    var lost: [UInt64] = []
     for id in ids {
       guard let index = table.index(of: id), table[index].state == .leaving else { continue }
+      if table[index].place.isLost {
+        lost.append(id)
+        remove(index)
+        continue
+      }
       table[index].state = .resting
       leaving -= 1
       bytes += table[index].size
     }
+    return lost
   }
 
   /// A letter whose record can't be read any more.
   ///
-  /// - Returns: Whether it was here.
+  /// Who has it just now decides first: a redrive that fails writes the letter anew.
+  ///
+  /// - Returns: Whether it has gone with that.
   mutating func loseRecord(_ id: UInt64) -> Bool {
-    guard let index = table.index(of: id), table[index].state == .resting else { return false }
+    guard let index = table.index(of: id), table[index].state != .arriving else { return false }
+    guard table[index].state == .resting else {
+      table[index].place = .lost
+      return false
+    }
     remove(index)
     return true
   }
@@ -287,26 +309,32 @@ extension LetterMachine {
   /// The redrive came to nothing: the letter is as it was.
   ///
   /// - Parameter counts: Whether it was one.
-  /// - Returns: How many there were then.
+  /// - Returns: How many there were then; `isLost` when its record went bad meanwhile, and the letter has gone with it.
   @discardableResult
-  mutating func giveUpRedrive(_ id: UInt64, counts: Bool) -> Int? {
+  mutating func giveUpRedrive(_ id: UInt64, counts: Bool) -> (redrives: Int, isLost: Bool)? {
     guard let index = table.index(of: id), table[index].state == .redriving else { return nil }
+    if table[index].place.isLost {
+      defer { remove(index) }
+      return (Int(table[index].redrives), true)
+    }
     redriving -= 1
     table[index].state = .resting
     if !counts && table[index].redrives > table[index].recordedRedrives {
       table[index].redrives -= 1
     }
-    return Int(table[index].redrives)
+    return (Int(table[index].redrives), false)
   }
 }
 
 // MARK: - Places
 
 extension LetterMachine {
-  /// Where the records of letters are; `nil` for those that have gone or not arrived.
+  /// Where the records of letters are; `nil` for those that have gone, not arrived, or nowhere.
   func places(of ids: some Sequence<UInt64>) -> [(place: LetterPlace, redrives: Int)?] {
     ids.map { id in
-      guard let index = table.index(of: id), table[index].state != .arriving else { return nil }
+      guard let index = table.index(of: id), table[index].state != .arriving,
+        !table[index].place.isLost
+      else { return nil }
       return (table[index].place, Int(table[index].redrives))
     }
   }

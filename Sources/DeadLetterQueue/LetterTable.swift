@@ -4,6 +4,10 @@ enum LetterPlace: Sendable {
   case memory([UInt8])
   /// In the log.
   case log(AppendLog.Place, generation: UInt64)
+  /// Nowhere: it went bad while a redrive or a departure had the letter.
+  case lost
+
+  var isLost: Bool { if case .lost = self { true } else { false } }
 }
 
 /// What the index knows of a letter: a hundred bytes, whatever its payload.
