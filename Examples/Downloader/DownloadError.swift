@@ -71,7 +71,7 @@ struct DownloadError: ClassifiedError, ErrorWithCauses, CustomStringConvertible 
     case .brokenOff(let received, let expected):
       "after \(received) of \(expected) bytes" + (cause.map { ": \(Self.text($0))" } ?? "")
     case .wrongRange: "the server sent another range than was asked for"
-    case .connection: cause.map { "the connection failed: \(Self.text($0))" } ?? "the connection failed"
+    case .connection: "the connection failed" + (cause.map { ": \(Self.text($0))" } ?? "")
     }
   }
 }
