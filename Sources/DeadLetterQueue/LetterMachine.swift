@@ -210,9 +210,7 @@ extension LetterMachine {
     return lost
   }
 
-  /// A letter whose record can't be read any more.
-  ///
-  /// Who has it just now decides first: a redrive that fails writes the letter anew.
+  /// A letter whose record can't be read any more; who has it decides first, as a redrive that fails writes it anew.
   ///
   /// - Returns: Whether it has gone with that.
   mutating func loseRecord(_ id: UInt64) -> Bool {
