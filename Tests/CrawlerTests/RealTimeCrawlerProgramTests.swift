@@ -6,7 +6,7 @@ import Testing
 
 @testable import ReliabilityCrawler
 
-@Suite(.serialized, .timeLimit(.minutes(5)), .enabled(if: Command.exists))
+@Suite(.serialized, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
 struct RealTimeCrawlerProgramTests {
   @Test func helpAndWrongInputHaveTheirStatus() async throws {
     let help = try await Command.run(["--help"])

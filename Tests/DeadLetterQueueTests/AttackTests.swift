@@ -12,7 +12,7 @@ import Testing
     let depth = Lock(0)
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: Kept.allCases)
+  @Test(.timeLimit(.minutes(10)), arguments: Kept.allCases)
   func anObserverMayAskTheQueueBack(kept: Kept) async throws {
     let loop = Loop()
     let seen = Lock<[Int]>([])
@@ -31,7 +31,7 @@ import Testing
     loop.queue.withLock { $0 = nil }
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: Kept.allCases)
+  @Test(.timeLimit(.minutes(10)), arguments: Kept.allCases)
   func cancelledAtAnyMomentEveryLetterIsHereOrGone(kept: Kept) async throws {
     let queue = try await kept.queue()
     for round in 0..<60 {
@@ -57,7 +57,7 @@ import Testing
     #expect(queue.count == 0 && queue.statistics.bytes == 0)
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: Kept.allCases)
+  @Test(.timeLimit(.minutes(10)), arguments: Kept.allCases)
   func manyAtOnceLoseNothing(kept: Kept) async throws {
     let queue = try await kept.queue()
     let redriven = Tally()

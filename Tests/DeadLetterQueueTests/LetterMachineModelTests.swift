@@ -33,7 +33,7 @@ import Testing
       fingerprint: fingerprint, firstFailure: 0, lastFailure: 0, redrives: redrives, reason: "")
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: [true, false], [1, 2] as [UInt64])
+  @Test(.timeLimit(.minutes(10)), arguments: [true, false], [1, 2] as [UInt64])
   func twoHundredThousandOperationsAgreeWithAReference(makesRoom: Bool, seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     var limits = LetterMachine.Limits()

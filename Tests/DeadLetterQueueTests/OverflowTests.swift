@@ -162,7 +162,7 @@ import Testing
     #expect(events.departed(.expired) == [1] && queue.statistics.counts.expired == 1)
   }
 
-  @Test(.timeLimit(.minutes(5))) func theTimerRemovesWhatNobodyAsksFor() async throws {
+  @Test(.timeLimit(.minutes(10))) func theTimerRemovesWhatNobodyAsksFor() async throws {
     let clock = ManualClock()
     let (expired, continuation) = AsyncStream.makeStream(of: Void.self)
     var configuration = DeadLetterConfiguration()

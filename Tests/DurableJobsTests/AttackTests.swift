@@ -4,7 +4,7 @@ import Testing
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct AttackTests {
+@Suite(.timeLimit(.minutes(10))) struct AttackTests {
   @Test func jobCancelledBetweenItsClaimAndItsStartNeverStarts() async throws {
     let ran = Log<Int>()
     let store = HookedStore()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct DeadLetterTests {
+@Suite(.timeLimit(.minutes(10))) struct DeadLetterTests {
   @Test func deadJobKeepsItsWholeStoryAndRedriveAllEndsThoughItDiesAgain() async throws {
     let letters = DeadLetterQueue<Work>()
     let lab = Lab {

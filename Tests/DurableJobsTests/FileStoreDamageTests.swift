@@ -6,7 +6,7 @@ import Testing
 @testable import DurableJobs
 
 /// Files that a disk, a crash or a later version left behind.
-@Suite(.timeLimit(.minutes(5))) struct FileStoreDamageTests {
+@Suite(.timeLimit(.minutes(10))) struct FileStoreDamageTests {
   /// A store of version 1, as it was written when that was new: one job in each state, a snapshot, changes after it.
   static let versionOne = [
     #"{"format":"reliability-log","version":1,"generation":2,"content":"jobs","contentVersion":1}"#,

@@ -7,7 +7,7 @@ import TimeoutManager
 @testable import DurableJobs
 
 /// What runs while the file has to be read again, and how a store is closed.
-@Suite(.timeLimit(.minutes(5))) struct FileStoreOutageTests {
+@Suite(.timeLimit(.minutes(10))) struct FileStoreOutageTests {
   @Test(arguments: [FileJobStore.ClaimRecord.none, .written, .synced])
   func whatRunsGoesOnAfterAnOutageWhetherItsClaimIsRecordedOrNot(
     kept: FileJobStore.ClaimRecord

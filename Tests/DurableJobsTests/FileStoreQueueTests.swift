@@ -5,7 +5,7 @@ import Testing
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct FileStoreQueueTests {
+@Suite(.timeLimit(.minutes(10))) struct FileStoreQueueTests {
   /// A full disk for longer than a lease: the job is not given out again, and is done when there is space.
   @Test func aFullDiskIsSatOutWithoutLosingTheLease() async throws {
     let machine = Machine()

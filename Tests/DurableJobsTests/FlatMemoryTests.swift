@@ -6,9 +6,9 @@ import Testing
 
 @testable import DurableJobs
 
-/// A hundred thousand jobs, a million in a long run: what is kept stays as it is.
+/// Thirty thousand jobs, a million in a long run: what is kept stays as it is.
 @Suite(.serialized, .timeLimit(.minutes(20))) struct FlatMemoryTests {
-  private static let jobs = isLongRun ? 1_000_000 : 100_000
+  private static let jobs = isLongRun ? 1_000_000 : 30_000
   private static let kept = 1000
 
   private struct Small: DurableJob {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct PostponementTests {
+@Suite(.timeLimit(.minutes(10))) struct PostponementTests {
   @Test func aPostponedJobWaitsBurnsNoAttemptAndLetsOthersPass() async throws {
     let runs = Log<Int>()
     let lab = Lab {

@@ -8,7 +8,7 @@ import TimeoutManager
 @testable import DurableJobs
 
 /// Cancelled, stopped, lost: ways to end that are no failures of the work.
-@Suite(.timeLimit(.minutes(5))) struct QueueEndingTests {
+@Suite(.timeLimit(.minutes(10))) struct QueueEndingTests {
   @Test func cancelledJobIsNeverRunAgain() async throws {
     let gate = Gate()
     let lab = Lab {

@@ -8,7 +8,7 @@ import TimeoutManager
 @testable import DurableJobs
 
 /// What may start, what is refused, and what users see of it.
-@Suite(.timeLimit(.minutes(5))) struct QueueLimitsTests {
+@Suite(.timeLimit(.minutes(10))) struct QueueLimitsTests {
   @Test func jobsOfAKindWithAnOpenBreakerWaitAndBurnNothing() async throws {
     let clock = ManualClock()
     var configuration = CircuitBreaker.Configuration(consecutiveFailures: 1)

@@ -7,7 +7,7 @@ import TimeoutManager
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct QueueTests {
+@Suite(.timeLimit(.minutes(10))) struct QueueTests {
   @Test func everyJobRunsOnceAndIsCompleted() async throws {
     let done = Log<Int>()
     let lab = Lab { $0.handle(Work.self) { job, _ in done.append(job.number) } }

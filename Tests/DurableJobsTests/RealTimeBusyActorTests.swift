@@ -10,7 +10,7 @@ import Testing
   import Musl
 #endif
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct RealTimeBusyActorTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeBusyActorTests {
   /// Who calls from an actor writes for others too, and they must not wait for that actor.
   @MainActor @Test func busyMainActorHoldsUpNobodyElse() async throws {
     let machine = Machine()

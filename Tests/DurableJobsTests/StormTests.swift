@@ -4,7 +4,7 @@ import Testing
 
 @testable import DurableJobs
 
-@Suite(.timeLimit(.minutes(5))) struct StormTests {
+@Suite(.timeLimit(.minutes(10))) struct StormTests {
   /// Many producers, bodies that fail, cancel and end as they like, and a queue that is stopped and started in between.
   @Test(arguments: [UInt64(11), 12])
   func nothingIsLostAndNothingIsCountedTwice(seed: UInt64) async throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import DurableJobs
 
 /// The call that ends one job and claims the next.
-@Suite(.timeLimit(.minutes(5))) struct TurnTests {
+@Suite(.timeLimit(.minutes(10))) struct TurnTests {
   enum Kind: CaseIterable, Sendable {
     case memory, file, withoutTurns
 

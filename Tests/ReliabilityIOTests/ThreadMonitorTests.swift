@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 @Suite struct ThreadMonitorTests {
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aParkedThreadSleepsUntilItIsWoken() async {
     let parker = ThreadParker()
     let isAwake = Atomic<Bool>(false)
@@ -21,7 +21,7 @@ import Testing
     #expect(wasAwake)
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aWakeThatComesFirstIsNotLost() async {
     await withCheckedContinuation { continuation in
       _ = SystemThread.start("late") {
@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aWaitWithALimitEndsAloneAndSaysSo() async {
     let wasSignalled = await withCheckedContinuation { continuation in
       _ = SystemThread.start("limited") {
@@ -50,7 +50,7 @@ import Testing
     #expect(!wasSignalled)
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.timeLimit(.minutes(10)))
   func aSignalEndsAWaitWithALimitBeforeItsTime() async {
     let queue = Handover()
     let received = await withCheckedContinuation { continuation in
