@@ -32,8 +32,14 @@ final class Command: Sendable {
   private let process: pid_t
   private let isCollected = Lock(false)
 
-  // A test that ended early must not leave it behind. Its number is nobody else's before it is collected.
-  deinit { if !isCollected.withLock({ $0 }) { kill(process, SIGKILL) } }
+  // A test that ended early must not leave it behind. Its number is nobody else's before it is collected. And it has to be collected:
+  // exit tests wait for any child at all, and would be given this one again and again.
+  deinit {
+    guard !isCollected.withLock({ $0 }) else { return }
+    kill(process, SIGKILL)
+    var status: Int32 = 0
+    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+  }
 
   /// Starts a program.
   ///
