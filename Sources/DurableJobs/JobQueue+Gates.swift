@@ -15,11 +15,6 @@ extension JobQueue {
     var permitted: [Int] = []
   }
 
-  /// All that a worker may claim when no kind has a limit of its own; `nil` when it must retire.
-  func planWithoutGates(_ shell: borrowing Shell) -> Plan? {
-    shell.mayStart ? Plan(signals: shell.signals, allowances: allAllowances) : nil
-  }
-
   /// What the worker may claim now; `nil` when it must retire, which is then done.
   func makePlan() -> Plan? {
     let now = clock.now
@@ -28,7 +23,7 @@ extension JobQueue {
         shell.workers -= 1
         return (nil, [])
       }
-      var plan = planWithoutGates(shell)!
+      var plan = Plan(signals: shell.signals, allowances: allAllowances)
       if !hasGates { return (plan, []) }
       plan.allowances = []
       var gated: [Int] = []

@@ -5,8 +5,7 @@ struct JobMemento {
   let entry: JobEntry
   /// Whether the job was not there before.
   let isNew: Bool
-  /// `nil` for one that was not there.
-  private let record: JobRecord?
+  private let record: JobRecord
   private let token: UInt64
   private let leaseEnd: Int64
   private let readyAt: Int64
@@ -18,7 +17,7 @@ struct JobMemento {
   init(_ entry: JobEntry, isNew: Bool = false) {
     self.entry = entry
     self.isNew = isNew
-    record = isNew ? nil : entry.record
+    record = entry.record
     token = entry.token
     leaseEnd = entry.leaseEnd
     readyAt = entry.readyAt
@@ -30,7 +29,7 @@ struct JobMemento {
 
   /// Gives the job back what it had, its place apart.
   func apply() {
-    if let record { entry.record = record }
+    entry.record = record
     entry.token = token
     // A lease that was renewed meanwhile stays as long as it is.
     entry.leaseEnd = max(entry.leaseEnd, leaseEnd)
