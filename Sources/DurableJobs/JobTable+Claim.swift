@@ -103,13 +103,13 @@ extension JobTable {
     let end = now.monotonic.adding(duration.nanoseconds)
     var lost: [JobLease] = []
     for lease in renewed {
-      guard let entry = entries[lease.id.rawValue], entry.record.state == .running,
-        entry.token == lease.token
-      else {
+      guard let entry = entries[lease.id.rawValue], entry.token == lease.token else {
         lost.append(lease)
         continue
       }
+      // Also that of a settlement which is being written: should that fail, the worker has the job again.
       entry.leaseEnd = max(entry.leaseEnd, end)
+      if entry.record.state != .running { lost.append(lease) }
     }
     return lost
   }

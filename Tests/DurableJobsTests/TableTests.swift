@@ -45,6 +45,21 @@ import Testing
     #expect(order.count == 20)
   }
 
+  @Test func aLeaseIsRenewedAlsoWhileASettlementIsBeingWrittenThatFails() throws {
+    let table = TableBox()
+    table.table.history = []
+    _ = try table.insert([.plain()], now: .at(0))
+    let claimed = try #require(table.claimOne(at: .at(0)))
+    table.table.history = []
+    #expect(table.settle(claimed, .completed(note: nil), at: .at(50)))
+    let lease = JobLease(id: claimed.record.id, token: claimed.token)
+    _ = table.table.renew([lease], for: .seconds(60), now: .at(55))
+    table.table.undo(table.table.history ?? [])
+    table.table.history = []
+    #expect(table.recover(now: .at(100)).isEmpty)
+    #expect(table.settle(claimed, .completed(note: nil), at: .at(101)))
+  }
+
   @Test func lateResultIsRefusedAfterLeaseRanOut() throws {
     let table = TableBox()
     _ = try table.insert([.plain()], now: .at(0))
