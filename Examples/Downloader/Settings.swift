@@ -106,7 +106,7 @@ struct Settings: Sendable {
   private static func limits(
     _ reader: inout SettingsReader, _ timeout: Duration, _ mode: Mode
   ) throws(UsageError) -> TransferLimits {
-    var limits = TransferLimits(timeout: timeout)
+    var limits = TransferLimits(timeout: timeout, pressure: { MachinePressure.now })
     let isTold = mode == .demo || reader.isSet("timeout", "DOWNLOAD_TIMEOUT")
     let usual = isTold ? timeout : min(timeout, limits.base)
     limits.base = try reader.seconds("base-timeout", nil, default: usual / .seconds(1))

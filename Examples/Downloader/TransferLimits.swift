@@ -19,6 +19,8 @@ struct TransferLimits: Sendable {
   var timeouts: [String: Duration] = [:]
   /// What is known about how long kinds of files take; shared by all attempts of a run.
   var learned = LearnedTimeouts()
+  /// How busy the machine is, 0 to 1: up to twice as much time for what is slow because of it.
+  var pressure: (@Sendable () -> Double)?
 
   /// What no attempt at a file of this name takes longer than.
   func timeout(of name: String) -> Duration {
@@ -39,6 +41,7 @@ struct TransferLimits: Sendable {
       base: min(base, longest), maximum: longest, stall: stall, network: network,
       minimum: min(base, longest, Self.leastLearned))
     if learns { limits.learned = learned }
+    limits.pressure = pressure
     return limits
   }
 
@@ -52,6 +55,7 @@ struct TransferLimits: Sendable {
     var limits = AdaptiveTimeout(
       base: base, maximum: longest, stall: toolStall, minimum: min(base, Self.leastLearned))
     if learns { limits.learned = learned }
+    limits.pressure = pressure
     return limits
   }
 
@@ -64,7 +68,7 @@ struct TransferLimits: Sendable {
   }
 
   /// After how long without a byte a connection gives up by itself, should nobody have told it to.
-  var silence: Duration { max(stall, network ?? stall) * 2 }
+  var silence: Duration { max(stall, network ?? stall) * 3 }
 
   /// What a learned limit is never below: files of a kind may differ by orders of magnitude.
   private static let leastLearned = Duration.seconds(300)

@@ -12,34 +12,34 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   let lines: LineBuffer
   let ending = ProcessEnding()
   let relay: EventRelay?
-  private let loop: ProcessLoop
-  private let clock: NanosecondClock
-  private let figures: SupervisorFigures
-  private let configuration: ProcessConfiguration
-  private let command: String
-  private let arguments: [String]
-  private let launched: LaunchedProcess
+  let loop: ProcessLoop
+  let clock: NanosecondClock
+  let figures: SupervisorFigures
+  let configuration: ProcessConfiguration
+  let command: String
+  let arguments: [String]
+  let launched: LaunchedProcess
 
   // On the loop's thread.
-  private var id: UInt64 = 0
-  private var machine: SupervisionStateMachine
-  private var tree: ProcessTree
-  private var meter: ProcessMeter
-  private var timeline = ProcessTimeline()
-  private var outputTail: OutputTail
-  private var errorTail: OutputTail
-  private var captured: [UInt8] = []
-  private var output: Int32
-  private var error: Int32
-  private var pidfd: Int32
-  private var isPaused = false
-  private var isAwaited = false
-  private var isAbandoned = false
-  private var fileLook = FileLook()
-  private var exit = ProcessExit.unknown
-  private var usage = ProcessUsage()
-  private var endedAt: Int64?
-  private var alarm: (alarm: ChildAlarm, at: Int64)?
+  var id: UInt64 = 0
+  var machine: SupervisionStateMachine
+  var tree: ProcessTree
+  var meter: ProcessMeter
+  var timeline = ProcessTimeline()
+  var outputTail: OutputTail
+  var errorTail: OutputTail
+  var captured: [UInt8] = []
+  var output: Int32
+  var error: Int32
+  var pidfd: Int32
+  var isPaused = false
+  var isAwaited = false
+  var isAbandoned = false
+  var fileLook = FileLook()
+  var exit = ProcessExit.unknown
+  var usage = ProcessUsage()
+  var endedAt: Int64?
+  var alarm: (alarm: ChildAlarm, at: Int64)?
 
   init(
     _ launched: LaunchedProcess, _ launcher: ProcessLauncher, loop: ProcessLoop,
@@ -171,7 +171,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
   }
 
   /// Runs the state machine, does what it says, and sets the alarm.
-  private func apply(
+  func apply(
     _ event: (inout SupervisionStateMachine, Int64) -> [SupervisionStateMachine.Action]
   ) {
     guard machine.phase != .finished else { return }
@@ -236,131 +236,6 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     clock.source.schedule(new, at: .init(sinceOrigin: .nanoseconds(wanted)))
   }
 
-  // MARK: Output
-
-  private func read(_ source: ProcessLine.Source, atMost times: Int = 4) {
-    for _ in 0..<times {
-      let descriptor = source == .output ? output : error
-      guard descriptor >= 0, !isPaused else { return }
-      let count = unsafe creliability_read(descriptor, loop.buffer.baseAddress!, loop.buffer.count)
-      if count > 0 {
-        unsafe take(UnsafeRawBufferPointer(rebasing: loop.buffer[..<count]), source)
-      } else if count == 0 || creliability_would_block(Int32(-count)) == 0 {
-        if source == .output { closePipe(&output) } else { closePipe(&error) }
-        if output < 0, error < 0 { apply { $0.pipesClosed(at: $1) } }
-        return
-      } else {
-        return
-      }
-    }
-  }
-
-  private func take(_ bytes: UnsafeRawBufferPointer, _ source: ProcessLine.Source) {
-    switch source {
-    case .output:
-      unsafe outputTail.append(bytes)
-      let room = configuration.capturedBytes - captured.count
-      if room > 0 { unsafe captured.append(contentsOf: bytes.prefix(room)) }
-    case .error: unsafe errorTail.append(bytes)
-    }
-    let count = bytes.count
-    let chunk = LineBuffer.Chunk(source: source, bytes: unsafe Array(bytes))
-    let mustPause = lines.append(chunk, mayPause: endedAt == nil)
-    apply { $0.output(count, at: $1) }
-    if mustPause { pauseReading() }
-  }
-
-  private func pauseReading() {
-    guard !isPaused, endedAt == nil else { return }
-    isPaused = true
-    if output >= 0 { loop.unwatch(output) }
-    if error >= 0 { loop.unwatch(error) }
-    apply { machine, now in
-      machine.readingPaused(true, at: now)
-      return []
-    }
-  }
-
-  private func closePipe(_ descriptor: inout Int32) {
-    guard descriptor >= 0 else { return }
-    loop.unwatch(descriptor)
-    creliability_close(descriptor)
-    descriptor = -1
-  }
-
-  // MARK: Signals and the end
-
-  private func send(_ signal: SupervisionStateMachine.Signal) {
-    let number: Int32 = signal == .kill ? 9 : 15
-    // Before the child was awaited its number is surely its own, and its group's.
-    let group: Int32? = isAwaited ? nil : pid
-    // Looked for first: when a parent has ended nothing ties its children to it any longer.
-    tree.lookAtAll()
-    if let group {
-      _ = creliability_signal_group(group, number)
-      // One that is stopped could not end.
-      if signal == .terminate { _ = creliability_signal_group(group, continueSignal) }
-    }
-    let reached = tree.signal(number, except: group)
-    guard group != nil || reached > 0 else { return }
-    timeline.add(signal == .kill ? .kill : .terminate, at: .now)
-    tell(signal == .kill ? .killed : .terminated)
-    if signal == .kill { figures.killed() }
-  }
-
-  private var continueSignal: Int32 {
-    #if os(Linux)
-      18
-    #else
-      19
-    #endif
-  }
-
-  private func reap(_ endingGroup: Bool) -> [SupervisionStateMachine.Action] {
-    // While the child is not awaited no other group can have its number.
-    if endingGroup { _ = creliability_signal_group(pid, 15) }
-    var result = creliability_exit()
-    var code: Int32?
-    if unsafe creliability_process_wait(pid, pidfd, 1, &result) == 1 {
-      usage = ProcessUsage(result, inheritedPeak: launched.inheritedPeak)
-      exit = result.signal != 0 ? .signal(result.signal) : .code(result.code)
-      if result.signal == 0 { code = result.code }
-    }
-    isAwaited = true
-    tree.rootWasAwaited()
-    if pidfd >= 0 {
-      loop.unwatch(pidfd)
-      creliability_close(pidfd)
-      pidfd = -1
-    }
-    timeline.add(.exit, at: .now, exit.words)
-    return machine.exited(hasLeftovers: tree.isGroupAlive(), code: code, at: clock.now)
-  }
-
-  /// A child that was given up has ended after all.
-  private func endAbandoned() {
-    var result = creliability_exit()
-    _ = unsafe creliability_process_wait(pid, pidfd, 1, &result)
-    isAwaited = true
-    if pidfd >= 0 {
-      loop.unwatch(pidfd)
-      creliability_close(pidfd)
-      pidfd = -1
-    }
-    loop.remove(id)
-  }
-
-  private func finish() {
-    if let alarm { clock.source.cancel(alarm.alarm) }
-    alarm = nil
-    if !isAbandoned { loop.remove(id) }
-    lines.close()
-    let report = report
-    figures.ended(report, memory: meter.memory)
-    tell(.ended(report))
-    ending.finish(report)
-  }
-
   // MARK: Measuring
 
   private func sample() -> [SupervisionStateMachine.Action] {
@@ -394,21 +269,7 @@ final class ChildProcess: ProcessLoop.Served, @unchecked Sendable {
     apply { $0.fileMeasured(size, at: $1) }
   }
 
-  private var report: ProcessReport {
-    ProcessReport(
-      command: command, arguments: arguments, processID: pid, exit: exit,
-      stopReason: machine.stopReason, startedAt: launched.startedAt,
-      duration: .nanoseconds((endedAt ?? clock.now) - launched.start), outputTail: outputTail.text,
-      errorTail: errorTail.text, output: captured, outputBytes: outputTail.total,
-      errorBytes: errorTail.total, usage: usage,
-      peakMemoryBytes: max(meter.peak, usage.peakMemoryBytes),
-      memoryLimitBytes: configuration.limits.memory?.bytes, samples: meter.samples,
-      timeline: timeline.entries, timelineDropped: timeline.dropped,
-      watchedFileSize: machine.fileSize, hadLeftovers: machine.hadLeftovers,
-      outputWasCutOff: machine.outputWasCutOff)
-  }
-
-  private func tell(_ kind: ProcessEvent.Kind, at: WallTime? = nil) {
+  func tell(_ kind: ProcessEvent.Kind, at: WallTime? = nil) {
     guard let relay else { return }
     relay.send(ProcessEvent(kind: kind, command: command, processID: pid, at: at ?? .now))
   }

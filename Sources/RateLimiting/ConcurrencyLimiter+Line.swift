@@ -8,13 +8,13 @@ extension ConcurrencyLimiter {
     if Task.isCancelled { throw CancellationError() }
     let now = clock.now
     let deadline = Self.deadline(now, timeout)
-    let (admission, limit, alarm) = guarded.withLock { guarded in
+    let (admission, limit) = guarded.withLock { guarded in
       let admission = guarded.machine.acquire(
         deadline: deadline, now: now, waiter: ConcurrencyWaiter(self))
       guarded.counts.count(admission, guarded.machine)
-      return (admission, guarded.machine.limit, guarded.nextAlarm { ProbeAlarm(self) })
+      guarded.setAlarm(of: self)
+      return (admission, guarded.machine.limit)
     }
-    if let alarm { clock.source.schedule(alarm.alarm, at: .init(nanoseconds: alarm.at)) }
     switch admission {
     case .granted: return now
     case .refused(let code, let wait): throw refusal(code, limit: limit, wait: wait)
@@ -37,6 +37,7 @@ extension ConcurrencyLimiter {
     let waiter = guarded.withLock { guarded in
       let waiter = guarded.machine.leave(ticket)
       if waiter != nil { guarded.counts.count(end) }
+      guarded.setAlarm(of: self)
       return waiter
     }
     waiter?.finish(end)

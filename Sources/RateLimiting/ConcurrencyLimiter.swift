@@ -190,16 +190,16 @@ extension ConcurrencyLimiter {
     onTimer: Bool = false, alsoUnderLock: (inout Guarded) -> Void = { _ in }
   ) {
     let now = clock.now
-    let (served, mustTell, alarm) = guarded.withLock { guarded in
+    let (served, mustTell) = guarded.withLock { guarded in
       let before = guarded.machine.limit
       let served = body(&guarded.machine, now)
       alsoUnderLock(&guarded)
       guarded.counts.admit(served.count, inFlight: guarded.machine.inFlight)
       let mustTell = observer != nil && guarded.noteLimit(before: before, cause: cause)
-      return (served, mustTell, guarded.nextAlarm { ProbeAlarm(self) })
+      guarded.setAlarm(of: self)
+      return (served, mustTell)
     }
     for waiter in served { waiter.finish(.granted(at: now)) }
-    if let alarm { clock.source.schedule(alarm.alarm, at: .init(nanoseconds: alarm.at)) }
     guard mustTell else { return }
     // An observer is a user's code, which must not hold up the timers.
     if onTimer { Task { self.tell() } } else { tell() }
@@ -224,8 +224,8 @@ extension ConcurrencyLimiter {
   struct Guarded: Sendable {
     var machine: ConcurrencyStateMachine<ConcurrencyWaiter>
     var counts = ConcurrencyCounts()
-    /// When the last alarm goes off that was set for the end of a probe.
-    private var alarmAt: Int64?
+    /// The one alarm that is set: for the end of the probe that somebody waits through.
+    private var alarm: ProbeAlarm?
     /// Not told yet, oldest first.
     private var events: [Event.Kind] = []
     private var isTelling = false
@@ -261,19 +261,28 @@ extension ConcurrencyLimiter {
       return events.removeFirst()
     }
 
-    /// The alarm to set for the end of a probe while somebody waits; `nil` when there is nothing to set.
-    mutating func nextAlarm(_ make: () -> ProbeAlarm) -> (alarm: ProbeAlarm, at: Int64)? {
-      guard let end = machine.probeEnd, end != alarmAt else { return nil }
-      alarmAt = end
-      return (make(), end)
+    /// Sets the alarm for the end of a probe while somebody waits, and takes it back when nobody needs it any more.
+    ///
+    /// Under the lock, so that two threads never leave an alarm behind; it happens seldom.
+    mutating func setAlarm(of limiter: ConcurrencyLimiter) {
+      let end = machine.probeEnd
+      guard end != alarm?.end else { return }
+      let clock = limiter.clock.source
+      if let alarm { clock.cancel(alarm) }
+      alarm = end.map { ProbeAlarm(limiter, end: $0) }
+      if let alarm { clock.schedule(alarm, at: .init(nanoseconds: alarm.end)) }
     }
   }
 
   /// Ends a probe during which too little happens.
   final class ProbeAlarm: Alarm, @unchecked Sendable {
+    let end: Int64
     private weak var limiter: ConcurrencyLimiter?
 
-    init(_ limiter: ConcurrencyLimiter) { self.limiter = limiter }
+    init(_ limiter: ConcurrencyLimiter, end: Int64) {
+      self.limiter = limiter
+      self.end = end
+    }
 
     override func fire() { limiter?.advance() }
   }

@@ -72,7 +72,7 @@ import Testing
   }
 
   /// Stops the first sync of a log's own round, so that others queue behind it.
-  @Test(.timeLimit(.minutes(10)))
+  @Test(.holdsDiskThreads, .timeLimit(.minutes(10)))
   func aCancelledCallerIsWithdrawnOrCompletes() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)
@@ -137,7 +137,7 @@ import Testing
     try await log.close()
   }
 
-  @Test(.timeLimit(.minutes(10)))
+  @Test(.holdsDiskThreads, .timeLimit(.minutes(10)))
   func tasksGoOnWhileTwentyWaitForASync() async throws {
     let scratch = ScratchDirectory()
     let door = DispatchSemaphore(value: 0)

@@ -271,7 +271,7 @@ import Testing
 
 #if canImport(Glibc) || canImport(Darwin)
   /// Documents in several processes.
-  @Suite(.serialized) struct RealTimeDocumentProcessTests {
+  @Suite(.realTime, .serialized) struct RealTimeDocumentProcessTests {
     @Test(.timeLimit(.minutes(10)))
     func updatesOfSeveralProcessesLoseNothingAndAReaderAlwaysSeesWholeJSON() async throws {
       let scratch = ScratchDirectory(inMemory: true)

@@ -4,10 +4,9 @@ import ReliabilityTestSupport
 import Synchronization
 import Testing
 
-/// In a suite with the other one that needs every disk thread of the process: each would wait for those that the other holds.
 extension RealTimeLockAndDiskTests {
   /// Were saves made on the cooperative pool, these would hold all its threads, and nobody could let them go on.
-  @Test(.timeLimit(.minutes(10)))
+  @Test(.holdsDiskThreads, .timeLimit(.minutes(10)))
   func tasksGoOnWhileEverySaveIsStuckInTheDisk() async throws {
     let scratch = ScratchDirectory()
     let saves = 20

@@ -7,7 +7,7 @@ import Testing
 @testable import AtomicStore
 
 /// Those who wait for a lock leave the threads alone that its holder needs to finish.
-@Suite(.serialized) struct RealTimeLockAndDiskTests {
+@Suite(.realTime, .serialized) struct RealTimeLockAndDiskTests {
   @Test(.timeLimit(.minutes(10)))
   func fourTimesAsManyWaitersAsDiskThreadsDoNotStopAHolderThatSaves() async throws {
     let scratch = ScratchDirectory()
@@ -32,7 +32,7 @@ import Testing
     #expect(lock.statistics.acquisitions + other.statistics.acquisitions == 33)
   }
 
-  @Test(.timeLimit(.minutes(10)))
+  @Test(.holdsDiskThreads, .timeLimit(.minutes(10)))
   func anUnrelatedSleeperWakesOnTimeWhileTwentyTasksWaitForALockAndTwentyForTheDisk() async throws {
     let scratch = ScratchDirectory()
     let lock = BackoffLock(scratch.file("lock"))

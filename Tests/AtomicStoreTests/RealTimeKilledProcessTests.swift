@@ -87,7 +87,7 @@
 
   /// Limits of time only guard against hangs: how much happens between two kills depends on the machine, so what is to
   /// happen is counted.
-  @Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeKilledProcessTests {
+  @Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeKilledProcessTests {
     @Test(.enabled(if: Child.directory == nil))
     func killedSaversLeaveNoOrphanAndNoLiveTemporaryFileIsSwept() async throws {
       let scratch = ScratchDirectory(inMemory: true)

@@ -29,7 +29,7 @@ import Testing
   }
 
   /// Were turns taken on the disk threads, a file shared by eight tasks would stop every save of the process.
-  @Test(.timeLimit(.minutes(10)))
+  @Test(.holdsDiskThreads, .timeLimit(.minutes(10)))
   func aStuckFileHoldsOneDiskThreadHoweverManyTasksShareIt() async throws {
     let scratch = ScratchDirectory(inMemory: true)
     let door = DispatchSemaphore(value: 0)

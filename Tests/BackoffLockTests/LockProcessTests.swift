@@ -14,7 +14,7 @@ import Testing
 #endif
 
 /// Real other processes: copies of this program that the system tells apart.
-@Suite(.serialized) struct RealTimeLockProcessTests {
+@Suite(.realTime, .serialized) struct RealTimeLockProcessTests {
   @Test(.timeLimit(.minutes(10)), arguments: ["queue", "gate", "plain", "polling"])
   func fourProcessesCountTogetherAndTheirTokensGrow(strategy: String) async throws {
     let scratch = LockScratch()

@@ -150,7 +150,7 @@ import Testing
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeNetworkLeaseTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeNetworkLeaseTests {
   @Test func contendersOfOneDirectoryAreNeverInTogether() async throws {
     let scene = LeaseScene()
     let inside = Guarded(0)

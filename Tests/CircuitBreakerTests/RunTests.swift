@@ -138,7 +138,7 @@ private actor Owner {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeBreakerTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeBreakerTests {
   @Test(
     "P27: under contention every call is counted once, and every transition told once and in order")
   func contention() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ReliabilityCrawler
 
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeCrawlTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeCrawlTests {
   struct Broken: Error {}
 
   /// A step that works, or fails for the candidates whose address has a number in it.

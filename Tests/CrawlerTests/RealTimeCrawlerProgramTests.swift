@@ -6,7 +6,7 @@ import Testing
 
 @testable import ReliabilityCrawler
 
-@Suite(.serialized, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
 struct RealTimeCrawlerProgramTests {
   @Test func helpAndWrongInputHaveTheirStatus() async throws {
     let help = try await Command.run(["--help"])
@@ -164,8 +164,8 @@ struct RealTimeCrawlerProgramTests {
     let end = ContinuousClock.now + .seconds(60)
     var port: String?
     while port == nil, ContinuousClock.now < end {
-      port = server.output.firstMatch(of: /port (\d+)/).map { String($0.output.1) }
-      if server.errorOutput.contains("No such file") { return }
+      port = server.outputSoFar.firstMatch(of: /port (\d+)/).map { String($0.output.1) }
+      if server.errorSoFar.contains("No such file") { return }
       try await ContinuousClock().sleep(for: .milliseconds(20))
     }
     let address = "http://127.0.0.1:\(try #require(port))/"

@@ -1,4 +1,5 @@
 import ReliabilityIO
+import ReliabilityTestSupport
 import Testing
 
 @testable import DeadLetterQueue
@@ -12,7 +13,7 @@ import Testing
 #endif
 
 /// Real other processes: copies of this program that the system tells apart.
-@Suite(.serialized) struct RealTimeLetterProcessTests {
+@Suite(.realTime, .serialized) struct RealTimeLetterProcessTests {
   @Test(.timeLimit(.minutes(10))) func aSecondProcessIsToldWhoOwnsTheFile() async throws {
     let scratch = Scratch()
     let owner = try await DeadLetterQueue<Order>(scratch.file("letters"))

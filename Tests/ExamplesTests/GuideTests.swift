@@ -60,7 +60,8 @@ import Testing
 }
 
 /// What the runbooks name is what the built program shows.
-@Suite(.timeLimit(.minutes(10)), .enabled(if: Command.exists)) struct RealTimeRunbookTests {
+@Suite(.realTime, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
+struct RealTimeRunbookTests {
   @Test func everyFigureAndEveryPageInARunbookExists() async throws {
     let service = try await Service([
       "--allow-private", "--rate", "5", "--tool", "true {url} {output}", "--fallback-builtin",

@@ -10,7 +10,7 @@ import Testing
 @testable import ReliabilityDownloader
 
 /// Limits that follow a transfer's progress: real sockets and processes, whose time the tests decide.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeAdaptiveTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeAdaptiveTests {
   let directory = ScratchDirectory()
   let clock = ManualClock()
 

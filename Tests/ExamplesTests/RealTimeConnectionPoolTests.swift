@@ -4,7 +4,7 @@ import Testing
 @testable import ReliabilityExampleSupport
 
 /// Connections that nobody uses: real sockets, whose age the tests decide.
-@Suite(.timeLimit(.minutes(10))) struct RealTimeConnectionPoolTests {
+@Suite(.realTime, .timeLimit(.minutes(10))) struct RealTimeConnectionPoolTests {
   private typealias Key = ConnectionPool.Key
 
   /// A connection and its other end.

@@ -8,7 +8,7 @@ import Testing
 @testable import ReliabilityExampleSupport
 
 /// Whole downloads against servers that misbehave: real sockets, so real time.
-@Suite(.timeLimit(.minutes(10))) struct RealTimeDownloadTests {
+@Suite(.realTime, .timeLimit(.minutes(10))) struct RealTimeDownloadTests {
   init() { ErrorClassifier.installFoundationRules() }
 
   private func options(_ arguments: String...) throws -> Options {

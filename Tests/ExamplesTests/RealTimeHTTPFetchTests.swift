@@ -7,7 +7,7 @@ import Testing
 /// The plain client against answers of every form.
 ///
 /// Real sockets, so real time.
-@Suite(.timeLimit(.minutes(10))) struct RealTimeHTTPFetchTests {
+@Suite(.realTime, .timeLimit(.minutes(10))) struct RealTimeHTTPFetchTests {
   /// Serves exactly these bytes to one client, then closes; gives back what the client made of them.
   private func fetch(
     _ answer: String

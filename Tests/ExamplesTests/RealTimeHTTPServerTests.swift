@@ -6,7 +6,7 @@ import Testing
 /// The embedded server against a client that knows no manners.
 ///
 /// Real sockets, so real time.
-@Suite(.timeLimit(.minutes(10)), .offThePool) struct RealTimeHTTPServerTests {
+@Suite(.realTime, .timeLimit(.minutes(10)), .offThePool) struct RealTimeHTTPServerTests {
   private func withServer(
     limits: HTTPServer.Limits = HTTPServer.Limits(), handler: @escaping HTTPServer.Handler = echo,
     _ body: (HTTPServer) async throws -> Void

@@ -8,7 +8,7 @@ import Testing
 @testable import ReliabilityExampleSupport
 
 /// Servers that answer what honest ones never would: real sockets, so real time.
-@Suite(.timeLimit(.minutes(10))) struct RealTimeHostileServerTests {
+@Suite(.realTime, .timeLimit(.minutes(10))) struct RealTimeHostileServerTests {
   let directory = ScratchDirectory()
 
   init() { ErrorClassifier.installFoundationRules() }

@@ -4,7 +4,7 @@ import Testing
 
 /// The program against a real https server, with a certificate that the machine knows and with one that it doesn't.
 @Suite(
-  .serialized, .timeLimit(.minutes(10)),
+  .realTime, .serialized, .timeLimit(.minutes(10)),
   .enabled(if: SecureOrigin.isPossible && Command.exists, "needs root, openssl and unshare"))
 struct RealTimeSecureTests {
   @Test func filesArriveOverAConnectionWhoseCertificateIsKnown() async throws {

@@ -7,7 +7,7 @@ import Testing
 /// The HTTP side of `downloader serve` against clients that mean no good.
 ///
 /// Every test ends with an ordinary request that is answered.
-@Suite(.timeLimit(.minutes(10)), .enabled(if: Command.exists), .serialized)
+@Suite(.realTime, .timeLimit(.minutes(10)), .enabled(if: Command.exists), .serialized)
 struct RealTimeServeHardeningTests {
   /// Runs a body that blocks, with a client, on a thread of its own.
   private func withClient<Value: Sendable>(

@@ -5,7 +5,8 @@ import ReliabilityTestSupport
 import Testing
 
 /// `downloader` told to stop, killed, and started again.
-@Suite(.timeLimit(.minutes(10)), .enabled(if: Command.exists)) struct RealTimeServeStoppingTests {
+@Suite(.realTime, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
+struct RealTimeServeStoppingTests {
   private static let content = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
 
   /// Files that stall in the middle until they are let go.

@@ -5,7 +5,8 @@ import ReliabilityTestSupport
 import Testing
 
 /// `downloader serve`, the built program, as its clients meet it.
-@Suite(.timeLimit(.minutes(10)), .enabled(if: Command.exists)) struct RealTimeServeTests {
+@Suite(.realTime, .timeLimit(.minutes(10)), .enabled(if: Command.exists))
+struct RealTimeServeTests {
   /// A server of files, for as long as the body runs.
   private func withOrigin(
     _ handler: @escaping HTTPServer.Handler = { .text(200, "content of \($0.path)") },

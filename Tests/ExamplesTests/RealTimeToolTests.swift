@@ -7,7 +7,7 @@ import Testing
 @testable import ReliabilityDownloader
 
 /// Downloads by tools that do what tools do: real processes, so real time.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RealTimeToolTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(10))) struct RealTimeToolTests {
   let directory = ScratchDirectory()
 
   init() { ErrorClassifier.installFoundationRules() }

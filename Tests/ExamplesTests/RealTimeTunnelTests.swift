@@ -5,7 +5,7 @@ import Testing
 @testable import ReliabilityExampleSupport
 
 /// The tunnel that https of a guarded process goes through.
-@Suite(.timeLimit(.minutes(10)), .offThePool) struct RealTimeTunnelTests {
+@Suite(.realTime, .timeLimit(.minutes(10)), .offThePool) struct RealTimeTunnelTests {
   private func port(of tunnel: GuardedTunnel) throws -> UInt16 {
     try #require(URL(string: tunnel.proxyURL)?.port.flatMap { UInt16($0) })
   }

@@ -73,6 +73,25 @@ import Testing
     #expect(throws: Never.self) { try limits.adaptive(for: "x").validate() }
   }
 
+  @Test func aBusyMachineGivesMoreTimeToEveryAttempt() throws {
+    let limits = try settings().limits
+    let pressure = try #require(limits.adaptive(for: "film.mp4").pressure)
+    #expect((0...1).contains(pressure()))
+    #expect(limits.tool(for: "film.mp4", total: .seconds(60)).pressure != nil)
+    // The connection's own limit comes after the longest stall.
+    #expect(limits.silence > limits.stall * 2)
+  }
+
+  @Test(arguments: [
+    ("some avg10=12.50 avg60=1.00 avg300=0.00 total=5\nfull avg10=99.00 avg60=0.00\n", 0.125),
+    ("some avg10=0.00 avg60=50.00", 0), ("some avg10=250.00", 1), ("full avg10=12.50", nil),
+    ("some avg10=-1", nil), ("some avg10=much", nil), ("some avg10=nan", nil), ("some", nil),
+    ("", nil),
+  ])
+  func theKernelsWordsAboutPressure(text: String, share: Double?) {
+    #expect(MachinePressure.share(in: text) == share)
+  }
+
   @Test func aRungOfTheLadderHasItsShareOfTheBaseToo() {
     let limits = TransferLimits()
     let rung = limits.tool(for: "x", total: .seconds(1800))

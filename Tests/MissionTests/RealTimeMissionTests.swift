@@ -1,10 +1,11 @@
+import ReliabilityTestSupport
 import Testing
 
 /// What the mission demands of the whole, each in a process of its own; see ``Checklist`` for all that it demands.
 ///
 /// One after the other, as each of them keeps the machine busy by itself. `RELIABILITY_LONG_TESTS` makes them longer, and
 /// `Tests/MissionTests/soak` runs them optimized and for as long as one likes.
-@Suite(.serialized, .timeLimit(.minutes(15))) struct RealTimeMissionTests {
+@Suite(.realTime, .serialized, .timeLimit(.minutes(15))) struct RealTimeMissionTests {
   @Test func twentyTasksAndTwentyProcessesLoseNoEntryOfOneManifest() async throws {
     try await Lab.run("writers", ["writers": 20, "count": Lab.isLong ? 100 : 3])
   }

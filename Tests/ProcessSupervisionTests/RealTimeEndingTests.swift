@@ -5,7 +5,7 @@ import Testing
 @testable import ProcessSupervision
 
 /// Waiting for the end of a child while others end it and cancel the wait: threads that race, so real time.
-@Suite(.timeLimit(.minutes(10))) struct RealTimeEndingTests {
+@Suite(.realTime, .timeLimit(.minutes(10))) struct RealTimeEndingTests {
   private static let report: ProcessReport = {
     let launcher = ProcessLauncher(
       command: "none", arguments: [], configuration: ProcessConfiguration(),

@@ -1,4 +1,5 @@
 import ReliabilityCore
+import ReliabilityTestSupport
 import ReliabilityTesting
 import Testing
 
@@ -129,7 +130,7 @@ import Testing
   }
 }
 
-@Suite struct RealTimeDeadlineSchedulerTests {
+@Suite(.realTime) struct RealTimeDeadlineSchedulerTests {
   final class Flag: Alarm, @unchecked Sendable {
     let time = Lock<ContinuousClock.Instant?>(nil)
     override func fire() { time.withLock { $0 = .now } }

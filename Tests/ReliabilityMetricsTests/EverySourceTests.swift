@@ -1,5 +1,6 @@
 import Foundation
 import Reliability
+import ReliabilityTestSupport
 import Testing
 
 /// One of every source there is, each made to count something.
@@ -68,7 +69,7 @@ private struct Everything {
   }
 }
 
-@Suite(.serialized) struct RealTimeEverySourceTests {
+@Suite(.realTime, .serialized) struct RealTimeEverySourceTests {
   @Test(
     "One of everything: strict text, base units, few labels, no counter falls"
   )

@@ -1,5 +1,4 @@
 import Dispatch
-import ReliabilityCore
 package import Testing
 
 /// Runs tests that compute for seconds without a pause, or block their thread, two at a time on threads of their own.
@@ -18,37 +17,8 @@ package struct OffThePool: SuiteTrait, TestTrait, TestScoping {
     try await withTaskExecutorPreference(OwnThreads()) { try await function() }
   }
 
-  private static let turns = Turns()
-
   /// Two tests at a time, of all targets together: enough to keep a small machine busy, and not more.
-  private final class Turns: Sendable {
-    private let state = Lock((free: 2, waiting: [CheckedContinuation<Void, Never>]()))
-
-    func take() async {
-      await withCheckedContinuation { continuation in
-        let isFree = state.withLock { state in
-          if state.free == 0 {
-            state.waiting.append(continuation)
-            return false
-          }
-          state.free -= 1
-          return true
-        }
-        if isFree { continuation.resume() }
-      }
-    }
-
-    func giveBack() {
-      let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-        if state.waiting.isEmpty {
-          state.free += 1
-          return nil
-        }
-        return state.waiting.removeFirst()
-      }
-      next?.resume()
-    }
-  }
+  private static let turns = TestTurns(2)
 
   /// Runs every piece of work on whatever thread is free, and on a new one when none is.
   ///

@@ -1,3 +1,4 @@
+import ReliabilityTestSupport
 import Synchronization
 import Testing
 import TimeoutManager
@@ -7,7 +8,7 @@ import TimeoutManager
 /// Bounds are wide: they run on busy machines.
 ///
 /// Serialized, because several of them keep a thread of the small pool busy on purpose.
-@Suite(.serialized) struct RealTimeTimeoutTests {
+@Suite(.realTime, .serialized) struct RealTimeTimeoutTests {
   @Test(.timeLimit(.minutes(10)))
   func limitEndsABodyThatSuspends() async throws {
     let start = ContinuousClock.now
@@ -147,7 +148,7 @@ import TimeoutManager
 }
 
 /// Memory of outstanding limits, on the real scheduler.
-@Suite struct RealTimeOutstandingTimeoutTests {
+@Suite(.realTime) struct RealTimeOutstandingTimeoutTests {
   /// The body's own object: alive as long as anything of the call is.
   final class Held: Sendable {}
 

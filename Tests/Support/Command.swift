@@ -1,7 +1,5 @@
 import Foundation
-import Reliability
-import ReliabilityTestSupport
-import Testing
+import ReliabilityCore
 
 #if canImport(Glibc)
   import Glibc
@@ -14,18 +12,26 @@ import Testing
 /// A child process whose output goes to files.
 ///
 /// Made with `posix_spawn`, because `Process.waitUntilExit` on Linux may never return.
-final class Command: Sendable {
-  /// The built program: beside the test bundle, where SwiftPM puts it.
-  static let path = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-    .deletingLastPathComponent().appendingPathComponent("downloader").path
+package final class Command: Sendable {
+  /// Where SwiftPM puts a built program: beside the test bundle, under its product's or its target's name.
+  ///
+  /// - Returns: The first of these names that is there, or else where the first would be.
+  package static func built(_ names: String...) -> String {
+    let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+      .deletingLastPathComponent()
+    let paths = names.map { directory.appendingPathComponent($0).path }
+    return paths.first { FileManager.default.isExecutableFile(atPath: $0) } ?? paths[0]
+  }
 
-  static var exists: Bool { FileManager.default.isExecutableFile(atPath: path) }
-
-  struct Result: Sendable {
+  package struct Result: Sendable {
     /// The exit status, or 128 and the signal that ended it.
-    var status: Int32
-    var output: String
-    var error: String
+    package var status: Int32
+    package var output: String
+    package var error: String
+
+    package init(status: Int32, output: String, error: String) {
+      (self.status, self.output, self.error) = (status, output, error)
+    }
   }
 
   private let directory: ScratchDirectory
@@ -47,7 +53,7 @@ final class Command: Sendable {
   ///   - arguments: Without the program's name.
   ///   - program: Its path.
   ///   - readsOutput: Whether its standard output leads anywhere; else to a pipe that nobody reads.
-  init(_ arguments: [String], program: String = path, readsOutput: Bool = true) throws {
+  package init(_ arguments: [String], program: String, readsOutput: Bool = true) throws {
     directory = ScratchDirectory()
     var ends: [Int32] = []
     var actions = unsafe posix_spawn_file_actions_t()
@@ -60,7 +66,7 @@ final class Command: Sendable {
         &actions, 1, "\(directory.path)/output", created, 0o600)
     } else {
       ends = [-1, -1]
-      try #require(unsafe pipe(&ends) == 0)
+      precondition(unsafe pipe(&ends) == 0, "no pipe")
       unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
       for end in ends { unsafe posix_spawn_file_actions_addclose(&actions, end) }
     }
@@ -70,26 +76,22 @@ final class Command: Sendable {
     var process: pid_t = 0
     let result = unsafe posix_spawn(&process, program, &actions, nil, &words, environ)
     for end in ends { close(end) }
-    try #require(result == 0)
+    guard result == 0 else { throw POSIXError(POSIXErrorCode(rawValue: result) ?? .ENOENT) }
     self.process = process
   }
 
-  static func run(_ arguments: [String]) async throws -> Result {
-    await (try Command(arguments)).wait()
-  }
-
-  func send(_ signal: Int32) { kill(process, signal) }
+  package func send(_ signal: Int32) { kill(process, signal) }
 
   /// Its number.
-  var processIdentifier: pid_t { process }
+  package var processIdentifier: Int32 { process }
 
   /// What it has written to its standard output by now.
-  var outputSoFar: String { directory.read("output") ?? "" }
+  package var outputSoFar: String { directory.read("output") ?? "" }
   /// What it has written to its standard error by now.
-  var errorSoFar: String { directory.read("error") ?? "" }
+  package var errorSoFar: String { directory.read("error") ?? "" }
 
   /// Whether the process is gone, or waits to be collected.
-  var hasEnded: Bool {
+  package var hasEnded: Bool {
     var info = unsafe siginfo_t()
     let flags = WEXITED | WNOHANG | WNOWAIT
     #if canImport(Glibc)
@@ -104,7 +106,7 @@ final class Command: Sendable {
   }
 
   /// Waits for the end, on a thread of its own.
-  func wait() async -> Result {
+  package func wait() async -> Result {
     let process = process
     let status = await withCheckedContinuation { continuation in
       Thread.detachNewThread {
@@ -121,34 +123,10 @@ final class Command: Sendable {
   }
 
   /// The last line of the output, which must be an object.
-  static func json(_ output: String) throws -> [String: Any] {
+  package static func json(_ output: String) throws -> [String: Any] {
     let last = output.split(separator: "\n").last.map(String.init) ?? ""
     let value = try JSONSerialization.jsonObject(with: Data(last.utf8))
-    return try #require(value as? [String: Any])
-  }
-}
-
-/// A file system of one megabyte, made and removed by whoever may: root.
-enum SmallDisk {
-  /// Runs a body with one.
-  ///
-  /// - Returns: Whether there was one for the body to run on.
-  static func with(_ body: (_ path: String) async throws -> Void) async throws -> Bool {
-    let directory = ScratchDirectory()
-    guard try await run("mount", "-t", "tmpfs", "-o", "size=1m", "none", directory.path) else {
-      return false
-    }
-    do {
-      try await body(directory.path)
-    } catch {
-      _ = try await run("umount", directory.path)
-      throw error
-    }
-    _ = try await run("umount", directory.path)
-    return true
-  }
-
-  private static func run(_ command: String...) async throws -> Bool {
-    await (try Command(command, program: "/usr/bin/env")).wait().status == 0
+    guard let object = value as? [String: Any] else { throw CocoaError(.propertyListReadCorrupt) }
+    return object
   }
 }
