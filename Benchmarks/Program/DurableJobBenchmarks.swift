@@ -59,6 +59,7 @@ enum DurableJobBenchmarks {
     let store = try await open(directory)
     let queue = makeQueue(store)
     var samples: [Double] = []
+    let before = CPUTime.now
     for _ in 0..<31 {
       samples.append(
         try await rate(of: 64 * 100) {
@@ -74,6 +75,7 @@ enum DurableJobBenchmarks {
       name: "jobs/durable-64-enqueue", unit: .rate("jobs/s"), summary: Summary(samples))
     let counts = store.health.log.counts
     result.figures.append(("jobs_per_sync", Double(counts.records) / Double(counts.syncs)))
+    result.figures.append(("cpu_ns_per_job", (CPUTime.now - before) / (31 * 6400)))
     return result
   }
 
@@ -85,12 +87,19 @@ enum DurableJobBenchmarks {
     let queue = makeQueue(store)
     let batch = (0..<1000).map { _ in Transcode() }
     var samples: [Double] = []
+    var (work, syncs) = (0.0, 0)
     for _ in 0..<21 {
       for _ in 0..<10 { try await queue.enqueue(contentsOf: batch) }
+      let before = (CPUTime.now, store.health.log.counts.syncs)
       samples.append(try await rate(of: 10_000) { try await withJobQueue(queue) { _ in } })
+      work += CPUTime.now - before.0
+      syncs += store.health.log.counts.syncs - before.1
     }
-    return Result(
+    var result = Result(
       name: "jobs/durable-64-complete", unit: .rate("jobs/s"), summary: Summary(samples))
+    result.figures.append(("jobs_per_sync", 210_000 / Double(syncs)))
+    result.figures.append(("cpu_ns_per_job", work / 210_000))
+    return result
   }
 
   /// A store with a million live jobs, opened until it can be asked.

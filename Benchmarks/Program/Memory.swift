@@ -31,3 +31,13 @@ enum Memory {
     return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
   }
 }
+
+/// How long the processors have worked for this process.
+enum CPUTime {
+  /// Nanoseconds in the program and in the kernel for it, all threads together.
+  static var now: Double {
+    var time = timespec()
+    guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return .nan }
+    return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+  }
+}

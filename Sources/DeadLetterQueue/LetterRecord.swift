@@ -32,14 +32,14 @@ struct LetterContent: Sendable {
   func encoded() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(payloadMember.count + report.count + 512 + attempts.count * 200)
-    var writer = JSONWriter()
+    var writer = JSONWriter(expected: 512)
     writer.object { head.write(to: &$0) }
     // Without the brace at the end.
     bytes.append(UInt8(ascii: ","))
     bytes.append(contentsOf: writer.finish().dropFirst().dropLast())
     bytes.append(UInt8(ascii: ","))
     bytes.append(contentsOf: payloadMember)
-    writer = JSONWriter()
+    writer = JSONWriter(expected: 64 + attempts.count * 200)
     writer.object(writeStory)
     bytes.append(UInt8(ascii: ","))
     bytes.append(contentsOf: writer.finish().dropFirst().dropLast())

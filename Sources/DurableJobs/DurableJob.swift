@@ -38,7 +38,7 @@ public struct JobContext: Sendable {
   /// Give it to whatever the body writes to, so that the writes of an older run that is still on its way are refused.
   public let fencingToken: UInt64
   /// How it was asked for.
-  public let options: JobOptions
+  public var options: JobOptions { run.item.job.options }
   /// Whether the fallback runs, because the body took too long.
   public let isFallback: Bool
   let run: JobRun

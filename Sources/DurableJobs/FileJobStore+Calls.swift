@@ -29,22 +29,11 @@ extension FileJobStore {
   public func claim(_ request: JobClaimRequest) async throws -> JobClaim {
     let kept = options.claimRecord
     return try await change { state, now in
-      let claimed = state.table.claim(request, now: now)
-      // A worker that got work asks again before it sleeps.
-      let due = claimed.isEmpty ? state.table.nextDue(now: now) : nil
-      let answer = JobClaim(
-        items: claimed.map(JobClaim.Item.init), nextDue: due.map { .nanoseconds($0) },
-        hasMore: state.table.count(.pending) > 0)
-      if claimed.isEmpty { return JobChange(answer, waits: false) }
-      var change = JobChange(answer, record: kept == .none ? nil : JobLine.claim(claimed))
-      change.durability = kept == .synced ? .full : Durability.none
-      if state.table.nextToken >= state.tokensReserved {
-        // Told before the first of them is used: the next owner begins above.
-        let limit = state.table.nextToken.advancedClamped(by: Self.tokenBlock)
-        state.tokensReserved = limit
-        change.records.append(JobLine.tokens(below: limit))
-        change.durability = .full
-      }
+      let claimed = state.claim(request, now: now, kept)
+      var change = JobChange(JobClaim(claimed.batch), record: claimed.record)
+      change.waits = !claimed.batch.jobs.isEmpty
+      change.durability = claimed.durability
+      if let tokens = claimed.tokens { change.records.append(tokens) }
       return change
     }
   }
@@ -63,22 +52,35 @@ extension FileJobStore {
   public func settle(_ settlements: [JobSettlement]) async throws -> [Bool] {
     let moment = moments()
     return try await change { state, now in
-      var answers: [Bool] = []
-      var records: [[UInt8]] = []
-      var leases: [JobLease] = []
-      for settlement in settlements {
-        var isAccepted = state.table.settle(settlement, now: now)
-        if isAccepted {
-          records.append(JobLine.settlement(settlement, at: moment))
-          leases.append(settlement.lease)
-        } else if state.uncertain.remove(settlement.lease) != nil {
-          // It was stored the first time, when that wasn't known.
-          isAccepted = true
-        }
-        answers.append(isAccepted)
-      }
-      var change = JobChange(answers, record: records.isEmpty ? nil : JobLine.all(records))
-      change.settled = leases
+      let settled = state.settle(settlements, now: now, at: moment)
+      var change = JobChange(
+        settled.accepted, record: settled.records.isEmpty ? nil : JobLine.all(settled.records))
+      change.settled = settled.leases
+      return change
+    }
+  }
+
+  /// Says what became of claimed jobs and takes the next ones, in one commit.
+  ///
+  /// The record is one too: after a crash either all of it happened or nothing.
+  public func settle(
+    _ settlements: [JobSettlement], claiming request: JobClaimRequest
+  ) async throws -> JobTurn {
+    let moment = moments()
+    let kept = options.claimRecord
+    let own = options.durability
+    return try await change { state, now in
+      let settled = state.settle(settlements, now: now, at: moment)
+      let claimed = state.claim(request, now: now, kept)
+      let records = settled.records + (claimed.record.map { [$0] } ?? [])
+      var change = JobChange(
+        JobTurn(accepted: settled.accepted, claim: JobClaim(claimed.batch)),
+        record: records.isEmpty ? nil : JobLine.all(records))
+      change.durability =
+        settled.records.isEmpty
+        ? claimed.durability : own.stronger(claimed.durability ?? Durability.none)
+      if let tokens = claimed.tokens { change.records.append(tokens) }
+      change.settled = settled.leases
       return change
     }
   }
@@ -134,6 +136,46 @@ extension FileJobStore {
 
   /// How many jobs there are; never suspends.
   public func figures() async throws -> JobFigures { currentFigures() }
+}
+
+extension FileJobStore.State {
+  /// Settles jobs, and says what of it is to be written.
+  fileprivate mutating func settle(
+    _ settlements: [JobSettlement], now: JobTable.Time, at moment: PersistedMoment
+  ) -> (accepted: [Bool], records: [[UInt8]], leases: [JobLease]) {
+    var accepted: [Bool] = []
+    var records: [[UInt8]] = []
+    var leases: [JobLease] = []
+    for settlement in settlements {
+      var isAccepted = table.settle(settlement, now: now)
+      if isAccepted {
+        records.append(JobLine.settlement(settlement, at: moment))
+        leases.append(settlement.lease)
+      } else if uncertain.remove(settlement.lease) != nil {
+        // It was stored the first time, when that wasn't known.
+        isAccepted = true
+      }
+      accepted.append(isAccepted)
+    }
+    return (accepted, records, leases)
+  }
+
+  /// Claims jobs, and says what of it is to be written, and how safe it must be.
+  fileprivate mutating func claim(
+    _ request: JobClaimRequest, now: JobTable.Time, _ kept: FileJobStore.ClaimRecord
+  ) -> (
+    batch: JobTable.ClaimedBatch, record: [UInt8]?, tokens: [UInt8]?, durability: Durability?
+  ) {
+    let batch = table.claimAndLookAhead(request, now: now)
+    if batch.jobs.isEmpty { return (batch, nil, nil, nil) }
+    let record = kept == .none ? nil : JobLine.claim(batch.jobs)
+    guard table.nextToken >= tokensReserved else {
+      return (batch, record, nil, kept == .synced ? .full : Durability.none)
+    }
+    // Told before the first of them is used: the next owner begins above.
+    tokensReserved = table.nextToken.advancedClamped(by: FileJobStore.tokenBlock)
+    return (batch, record, JobLine.tokens(below: tokensReserved), .full)
+  }
 }
 
 extension FileJobStore: ImmediateFigures {

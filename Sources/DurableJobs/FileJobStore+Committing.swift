@@ -1,57 +1,6 @@
 internal import AtomicStore
 internal import ReliabilityCore
 
-/// What a call did to the table, and what of it is to be written.
-struct JobChange<Answer: Sendable>: Sendable {
-  var answer: Answer
-  var records: [[UInt8]]
-  /// Whether the answer may only be given when what it is made of is safe.
-  var waits = true
-  /// `nil` for the store's own.
-  var durability: Durability?
-  /// The claims that were settled.
-  var settled: [JobLease] = []
-  /// Whether the file is to be compacted to what the table is by then.
-  var wantsSnapshot = false
-
-  init(_ answer: Answer, record: [UInt8]? = nil, waits: Bool = true) {
-    self.answer = answer
-    records = record.map { [$0] } ?? []
-    self.waits = waits
-  }
-}
-
-/// Changes that are written together.
-struct JobCommit {
-  var records: [[UInt8]] = []
-  var durability = Durability.none
-  var waiters: [CommitWaiter] = []
-  /// What jobs were before, to take the changes back when they can't be written.
-  var history: [JobMemento] = []
-  var settled: [JobLease] = []
-  /// Whether the file is to be compacted to what the table is with these changes.
-  var wantsSnapshot = false
-  var snapshot: JobSnapshotPlan?
-}
-
-/// A task that waits for its changes to be written; resumed once.
-@safe struct CommitWaiter: Sendable {
-  enum Turn: Sendable {
-    /// They are.
-    case written
-    /// They are not, and were taken back.
-    case failed(any Error)
-    /// Nobody writes: this one does it for all that wait.
-    case lead
-  }
-
-  private let continuation: UnsafeContinuation<Turn, Never>
-
-  init(_ continuation: UnsafeContinuation<Turn, Never>) { unsafe self.continuation = continuation }
-
-  func resume(_ turn: Turn) { unsafe continuation.resume(returning: turn) }
-}
-
 extension FileJobStore {
   /// Why nothing can be changed.
   func requireWritable() throws {
@@ -99,16 +48,21 @@ extension FileJobStore {
 
   /// Writes what waits, round after round, and passes the turn on.
   ///
-  /// To wake somebody else for each round would leave the disk idle meanwhile.
+  /// To wake somebody else for each round would leave the disk idle meanwhile. Never on the caller's actor: one that is busy must
+  /// not hold up everybody who waits.
   ///
   /// - Throws: Why the first round, which has the caller's own change, was not written.
-  private nonisolated(nonsending) func lead() async throws {
+  @concurrent private func lead() async throws {
     let start = ContinuousClock.now
     var isFirst = true
     while true {
+      let began = ContinuousClock.now
       // The wall clock may be a user's: not to be asked with the lock.
       let (now, moment) = (now, moments())
-      let (records, durability) = state.withLock { $0.begin(now: now, moment: moment) }
+      let (records, durability) = state.withLock { state in
+        if let told = state.toldAt.take() { state.gathering = began - told }
+        return state.begin(now: now, moment: moment)
+      }
       let end: AppendLog.Position?
       do {
         end = try await write(records, durability)
@@ -118,12 +72,21 @@ extension FileJobStore {
         return
       }
       isFirst = false
-      let mayGoOn = ContinuousClock.now - start < Self.longestTurn
-      let finished = state.withLock { $0.finish(end, mayGoOn: mayGoOn) }
+      let written = ContinuousClock.now
+      let mayGoOn = written - start < Self.longestTurn
+      let (finished, gathers) = state.withLock { state in
+        (
+          state.finish(end, mayGoOn: mayGoOn),
+          state.mayGather(writing: written - began, at: written)
+        )
+      }
       if let plan = finished.plan, let end { startCompaction(plan, upTo: end) }
-      finished.next?.resume(.lead)
+      if !gathers { finished.next?.resume(.lead) }
       for waiter in finished.waiters { waiter.resume(.written) }
+      // Behind those who were just told: they come back with their next change, as a rule, before its turn.
+      if gathers { finished.next?.resume(.lead) }
       if !finished.goesOn { return }
+      if gathers { await Task.yield() }
     }
   }
 
@@ -256,6 +219,19 @@ extension FileJobStore.State {
     return (records, records.isEmpty ? .full : durability)
   }
 
+  /// Whether those who are told now are to come back with their next change before the next round begins.
+  ///
+  /// Then one sync serves all of them instead of every second one half of them. Not if it took longer the last time than
+  /// the sync that it saves.
+  mutating func mayGather(writing: Duration, at now: ContinuousClock.Instant) -> Bool {
+    guard gathering <= writing else {
+      gathering /= 2
+      return false
+    }
+    toldAt = now
+    return true
+  }
+
   /// What follows when a round is written.
   struct Finished {
     /// Those whose changes were in it.
@@ -339,7 +315,8 @@ extension FileJobStore.State {
 }
 
 extension Durability {
-  fileprivate func stronger(_ other: Durability) -> Durability {
+  /// The one of the two that promises more.
+  func stronger(_ other: Durability) -> Durability {
     if self == .full || other == .full { return .full }
     return self == .ordered || other == .ordered ? .ordered : .none
   }

@@ -167,6 +167,9 @@ extension FileJobStore {
     var waiting = JobCommit()
     /// What is being written.
     var underWay: JobCommit?
+    /// When those of the latest round were told, if the next one is to wait for them, and how long that took before.
+    var toldAt: ContinuousClock.Instant?
+    var gathering = Duration.zero
     /// Whether somebody writes, or is about to.
     var hasLeader = false
     var isClosed = false

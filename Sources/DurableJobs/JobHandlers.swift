@@ -11,13 +11,16 @@ public struct JobHandlers: Sendable {
   struct Handler: Sendable {
     typealias Body = @Sendable ([UInt8], JobContext) async throws -> Void
     var kind: String
-    var options: JobKindOptions
+    let options: JobKindOptions
+    /// The options of its jobs that are put in without any.
+    let terms: JobTerms
     var body: Body
     var fallback: Body?
 
     init(kind: String, options: JobKindOptions, body: @escaping Body) {
       self.kind = kind
       self.options = options
+      terms = .of(options.defaults)
       self.body = body
     }
   }

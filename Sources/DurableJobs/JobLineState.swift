@@ -170,7 +170,7 @@ struct SnapshotJob: Sendable {
     line.integer(moment.wall.subtracting(age))
     line.text(#","up":"#)
     line.integer(moment.sinceBoot.subtracting(age))
-    line.options(record.options, unknown: unknown?.ofOptions ?? [])
+    line.options(record.terms, unknown: unknown?.ofOptions ?? [])
     state.write(to: &line)
     line.raw(unknown?.ofJob ?? [])
     line.payload(record.payload)

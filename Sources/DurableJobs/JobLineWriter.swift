@@ -103,7 +103,7 @@ enum JobLine {
     var line = JobLineWriter(#","kind":"#, reserving: 96 + job.payload.count)
     line.string(job.kind)
     line.moment(moment)
-    line.options(job.options)
+    line.options(job.terms)
     line.payload(job.payload)
     return line.finish()
   }

@@ -222,22 +222,26 @@ extension JobQueue {
   /// Counts the end of an attempt.
   func count(_ outcome: JobCounts.Outcome, elapsed: Duration) {
     let now = clock.now
-    shell.withLock { shell in
-      shell.counts.processed += 1
-      shell.counts.busy = shell.counts.busy.adding(elapsed.nanoseconds)
-      switch outcome {
-      case .succeeded:
-        shell.counts.succeeded += 1
-        shell.outcomes.record(isGood: true, now: now)
-      case .failed:
-        shell.counts.failed += 1
-        shell.outcomes.record(isGood: false, now: now)
-      case .dead:
-        shell.counts.dead += 1
-        shell.outcomes.record(isGood: false, now: now)
-      case .cancelled: shell.counts.cancelled += 1
-      case .retried: shell.counts.retried += 1
-      }
+    shell.withLock { $0.count(outcome, elapsed: elapsed, at: now) }
+  }
+}
+
+extension JobQueue.Shell {
+  mutating func count(_ outcome: JobCounts.Outcome, elapsed: Duration, at now: Int64) {
+    counts.processed += 1
+    counts.busy = counts.busy.adding(elapsed.nanoseconds)
+    switch outcome {
+    case .succeeded:
+      counts.succeeded += 1
+      outcomes.record(isGood: true, now: now)
+    case .failed:
+      counts.failed += 1
+      outcomes.record(isGood: false, now: now)
+    case .dead:
+      counts.dead += 1
+      outcomes.record(isGood: false, now: now)
+    case .cancelled: counts.cancelled += 1
+    case .retried: counts.retried += 1
     }
   }
 }

@@ -7,10 +7,12 @@ extension JobLineWriter {
   /// A member with the options, unless they are the defaults.
   ///
   /// - Parameter unknown: Members of a later version, each with a comma before it.
-  mutating func options(_ options: JobOptions, unknown: [UInt8] = []) {
-    if options == JobTerms.standard.options && unknown.isEmpty { return }
+  mutating func options(_ terms: JobTerms, unknown: [UInt8] = []) {
+    if unknown.isEmpty, terms === JobTerms.standard || terms.options == JobTerms.standard.options {
+      return
+    }
     var writer = JSONWriter()
-    writer.object { options.write(to: &$0) }
+    writer.object { terms.options.write(to: &$0) }
     let known = writer.finish()
     text(#","options":"#)
     if unknown.isEmpty { return raw(known) }

@@ -15,6 +15,11 @@ extension JobQueue {
     var permitted: [Int] = []
   }
 
+  /// All that a worker may claim when no kind has a limit of its own; `nil` when it must retire.
+  func planWithoutGates(_ shell: borrowing Shell) -> Plan? {
+    shell.mayStart ? Plan(signals: shell.signals, allowances: allAllowances) : nil
+  }
+
   /// What the worker may claim now; `nil` when it must retire, which is then done.
   func makePlan() -> Plan? {
     let now = clock.now
@@ -23,7 +28,7 @@ extension JobQueue {
         shell.workers -= 1
         return (nil, [])
       }
-      var plan = Plan(signals: shell.signals, allowances: allAllowances)
+      var plan = planWithoutGates(shell)!
       if !hasGates { return (plan, []) }
       plan.allowances = []
       var gated: [Int] = []

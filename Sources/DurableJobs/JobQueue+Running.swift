@@ -78,6 +78,8 @@ extension JobQueue {
   }
 
   /// Starts nothing more until ``resume()``; what runs goes on.
+  ///
+  /// A job that a worker has claimed just now goes back to the store, and burns no attempt.
   public func pause() { shell.withLock { $0.isPaused = true } }
 
   /// Goes on after ``pause()``.

@@ -3,6 +3,61 @@ internal import ReliabilityCore
 internal import TimeoutManager
 
 extension JobQueue {
+  /// Stores that a run has succeeded, and claims the next job with the same call.
+  ///
+  /// Does what settling, finishing and looking do one after the other, with a third of the locks and half of the commits.
+  ///
+  /// - Parameters:
+  ///   - plan: What may be claimed.
+  ///   - now: When the body ended.
+  /// - Returns: What this task does next.
+  func complete(
+    _ run: JobRun, elapsed: Duration, at now: Int64, next plan: Plan
+  ) async -> Step {
+    let settlement = JobSettlement(run.item.lease, .completed(note: nil))
+    let turn: JobTurn
+    do {
+      turn = try await store.settle(
+        [settlement],
+        claiming: JobClaimRequest(
+          limit: 1, kinds: plan.allowances, lease: configuration.lease))
+    } catch {
+      let accepted = await persistently(run.item.lease, after: error) {
+        try await self.store.settle([settlement])
+      }
+      turn = JobTurn(accepted: accepted ?? [], claim: nil)
+    }
+    let isAccepted = turn.accepted.first ?? false
+    let item = turn.claim?.items.first
+    let kind = item.flatMap { kindIndex(of: $0.job.kind) }
+    let hasMore = turn.claim?.hasMore ?? false
+    let (startsMore, endWaiters) = shell.withLock { shell -> (Bool, [JobWaiter]) in
+      shell.runs[run.item.lease.token] = nil
+      shell.kinds[run.kind].running -= 1
+      var endWaiters: [JobWaiter] = []
+      if isAccepted {
+        shell.count(.succeeded, elapsed: elapsed, at: now)
+        if !shell.endWaiters.isEmpty {
+          endWaiters = shell.endWaiters.removeValue(forKey: run.id) ?? []
+        }
+      } else {
+        shell.counts.late += 1
+      }
+      guard let kind else { return (false, endWaiters) }
+      shell.kinds[kind].running += 1
+      return (hasMore && takeSlot(&shell), endWaiters)
+    }
+    tell(
+      JobEvent(
+        isAccepted ? .completed(note: nil) : .lateResultRefused, id: run.id,
+        jobKind: run.item.job.kind))
+    for waiter in endWaiters { waiter.resume() }
+    if startsMore { startWorker() }
+    if let item, let kind { return .run(item, kind: kind) }
+    guard let claim = turn.claim else { return .look }
+    return foundNothing(claim, plan)
+  }
+
   /// Stores what became of a run, and says so.
   func settle(_ run: JobRun, _ result: Result<Void, any Error>, elapsed: Duration) async {
     let item = run.item

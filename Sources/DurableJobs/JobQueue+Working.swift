@@ -9,9 +9,7 @@ extension JobQueue {
   func signal() {
     let starts = shell.withLock { shell -> Bool in
       shell.signals &+= 1
-      guard shell.mayStart, shell.workers < configuration.workers else { return false }
-      shell.workers += 1
-      return true
+      return takeSlot(&shell)
     }
     if starts { startWorker() }
   }
@@ -19,70 +17,97 @@ extension JobQueue {
   /// Starts a task for a slot that was counted.
   ///
   /// Detached: a body must not inherit the deadline or the priority of whoever put some job in.
-  private func startWorker() {
+  func startWorker() {
     Task.detached { await self.work() }
   }
 
+  /// What a worker does next.
+  enum Step {
+    /// It looks for a job.
+    case look
+    /// It runs this one, which counts as running already.
+    case run(JobClaim.Item, kind: Int)
+    /// It ends: its slot was passed on or given up.
+    case retire
+  }
+
   /// Claims and runs one job after the other, until there is none.
-  func work() async {
+  func work(_ first: Step = .look) async {
+    var step = first
     while true {
-      guard let plan = makePlan() else { return }
-      let claim: JobClaim
-      do {
-        claim =
-          plan.allowances.isEmpty
-          ? JobClaim(items: [], nextDue: nil)
-          : try await store.claim(
-            JobClaimRequest(
-              limit: 1, kinds: plan.allowances, lease: configuration.lease))
-      } catch {
-        tell(JobEvent(.storeFailed(error: error)))
-        // It ends whatever came meanwhile: the store is asked again in a while.
-        if give(back: plan, claimed: nil, isRetiring: true) {
-          shell.withLock { $0.workers -= 1 }
-          noteChange()
-        }
-        wake(in: .seconds(1))
-        return
+      switch step {
+      case .look: step = await look()
+      case .run(let item, let kind): step = await perform(item, kind)
+      case .retire: return
       }
-      guard let item = claim.items.first, let kind = kindIndices[item.job.kind] else {
-        if let due = claim.nextDue { wake(in: due) }
-        if give(back: plan, claimed: nil, isRetiring: true) { continue }
-        return
-      }
-      let turnedSomebodyAway = give(back: plan, claimed: kind, isRetiring: false)
-      if claim.hasMore || turnedSomebodyAway { signalMore() }
-      guard await perform(item, kind) else { return }
     }
   }
 
-  /// More jobs wait: one more worker, if there is a slot.
-  private func signalMore() {
-    let starts = shell.withLock { shell -> Bool in
-      guard shell.mayStart, shell.workers < configuration.workers else { return false }
-      shell.workers += 1
-      return true
+  /// Claims a job.
+  private func look() async -> Step {
+    guard let plan = makePlan() else { return .retire }
+    let claim: JobClaim
+    do {
+      claim =
+        plan.allowances.isEmpty
+        ? JobClaim(items: [], nextDue: nil)
+        : try await store.claim(
+          JobClaimRequest(
+            limit: 1, kinds: plan.allowances, lease: configuration.lease))
+    } catch {
+      tell(JobEvent(.storeFailed(error: error)))
+      // It ends whatever came meanwhile: the store is asked again in a while.
+      if give(back: plan, claimed: nil, isRetiring: true) {
+        shell.withLock { $0.workers -= 1 }
+        noteChange()
+      }
+      wake(in: .seconds(1))
+      return .retire
     }
+    guard let item = claim.items.first, let kind = kindIndex(of: item.job.kind) else {
+      return foundNothing(claim, plan)
+    }
+    let turnedSomebodyAway = give(back: plan, claimed: kind, isRetiring: false)
+    if claim.hasMore || turnedSomebodyAway { signalMore() }
+    return .run(item, kind: kind)
+  }
+
+  /// There was nothing to claim.
+  func foundNothing(_ claim: JobClaim, _ plan: Plan) -> Step {
+    if let due = claim.nextDue { wake(in: due) }
+    return give(back: plan, claimed: nil, isRetiring: true) ? .look : .retire
+  }
+
+  /// More jobs wait: one more worker, if there is a slot.
+  func signalMore() {
+    let starts = shell.withLock { takeSlot(&$0) }
     if starts { startWorker() }
+  }
+
+  /// - Returns: Whether there was a slot, which counts as used now.
+  func takeSlot(_ shell: inout Shell) -> Bool {
+    guard shell.mayStart, shell.workers < configuration.workers else { return false }
+    shell.workers += 1
+    return true
   }
 
   /// Runs a job to its end.
   ///
-  /// - Returns: Whether this task may go on with the next one; otherwise its slot was passed on or given up.
-  private func perform(_ item: JobClaim.Item, _ kind: Int) async -> Bool {
+  /// - Returns: What this task does next.
+  private func perform(_ item: JobClaim.Item, _ kind: Int) async -> Step {
     let job = item.job
     if job.crashes > configuration.maxCrashes {
       handlers[kind].options.rateLimiter?.giveBack()
       let error = JobEndedError(.quarantined(crashes: job.crashes - 1))
       await fail(item, kind, error, elapsed: .zero, mayRetry: false)
       leave(kind)
-      return true
+      return .look
     }
     if let deadline = job.options.deadline, deadline <= configuration.wallClock() {
       handlers[kind].options.rateLimiter?.giveBack()
       await fail(item, kind, JobEndedError(.deadlinePassed), elapsed: .zero, mayRetry: false)
       leave(kind)
-      return true
+      return .look
     }
     let run = makeRun(item, kind, isFallback: false)
     waits.record(item.waited)
@@ -101,7 +126,7 @@ extension JobQueue {
       hold(kind, for: (error as? CircuitOpenError)?.remainingOpenTime ?? .seconds(1))
       await release(item)
       leave(kind)
-      return true
+      return .look
     }
   }
 
@@ -122,11 +147,11 @@ extension JobQueue {
 
   /// Runs a body, and settles what becomes of it.
   ///
-  /// - Returns: Whether this task may go on with the next job.
+  /// - Returns: What this task does next.
   private func carryOut(
     _ run: JobRun, _ body: JobHandlers.Handler.Body,
     _ judged: (@Sendable (Result<Void, any Error>) -> Void)? = nil
-  ) async -> Bool {
+  ) async -> Step {
     run.judge = judged
     let me = Self.currentTask()
     let objection = shell.withLock { shell -> JobRun.Reason? in
@@ -134,25 +159,28 @@ extension JobQueue {
       // Of a fallback: somebody may have asked while it was nobody's turn.
       if let reason = run.former?.laterReason { return reason }
       if shell.isCutOff { return .shutdown }
+      // Claimed before somebody paused or stopped the queue: who did that sees nothing start any more.
+      if run.former == nil && !shell.mayStart { return .shutdown }
       run.worker = me
       run.former = nil
       shell.runs[run.item.lease.token] = run
       return nil
     }
     if let objection {
+      handlers[run.kind].options.rateLimiter?.giveBack()
       if objection == .shutdown { await release(run.item) }
       finish(run)
-      return true
+      return .look
     }
-    let options = run.item.job.options
+    let terms = run.item.job.terms
     let context = JobContext(
-      id: run.id, attempt: run.item.job.attempts + 1, maxAttempts: options.maxAttempts,
-      fencingToken: run.item.lease.token, options: options, isFallback: run.isFallback, run: run)
+      id: run.id, attempt: run.item.job.attempts + 1, maxAttempts: terms.options.maxAttempts,
+      fencingToken: run.item.lease.token, isFallback: run.isFallback, run: run)
     tell(
       JobEvent(
         .started(attempt: context.attempt, waited: run.item.waited), id: run.id,
         jobKind: run.item.job.kind))
-    let isLimited = options.timeout != nil || options.deadline != nil
+    let isLimited = terms.options.timeout != nil || terms.options.deadline != nil
     if isLimited { configuration.clock.schedule(run, at: run.instant) }
     var result: Result<Void, any Error>
     do {
@@ -168,24 +196,30 @@ extension JobQueue {
       result = .failure(error)
     }
     if isLimited { configuration.clock.cancel(run) }
-    let elapsed = max(.zero, Duration.nanoseconds(clock.now) - run.start)
-    let (phase, patience) = shell.withLock { shell -> (JobRun.Phase, PatienceAlarm?) in
+    let now = clock.now
+    let elapsed = max(.zero, Duration.nanoseconds(now) - run.start)
+    let (phase, patience, plan) = shell.withLock {
+      shell -> (JobRun.Phase, PatienceAlarm?, Plan?) in
       let phase = run.phase
-      if case .abandoned = phase { return (phase, nil) }
+      if case .abandoned = phase { return (phase, nil, nil) }
       run.phase = .settling
       run.worker = nil
       let patience = run.patience
       run.patience = nil
-      return (phase, patience)
+      return (phase, patience, hasGates ? nil : planWithoutGates(shell))
     }
     if let patience { configuration.clock.cancel(patience) }
     durations.record(elapsed)
     switch phase {
     case .active, .settling:
       judged?(result)
+      // What succeeds in a queue without gates is the ordinary case: then one call of the store ends it and claims the next.
+      if let plan, case .success = result, !run.isFallback {
+        return await complete(run, elapsed: elapsed, at: now, next: plan)
+      }
       await settle(run, result, elapsed: elapsed)
       finish(run)
-      return true
+      return .look
     case .ending(let reason):
       if reason == .timeout, case .failure(let error) = result {
         result = .failure(timeout(of: run, elapsed, cause: error))
@@ -196,9 +230,9 @@ extension JobQueue {
       // This task is cancelled. What follows needs one that isn't.
       let outcome = result
       Task.detached {
-        if await self.conclude(run, reason, outcome, elapsed: elapsed) { await self.work() }
+        await self.work(await self.conclude(run, reason, outcome, elapsed: elapsed))
       }
-      return false
+      return .retire
     case .abandoned:
       tell(JobEvent(.lateResultRefused, id: run.id, jobKind: run.item.job.kind))
       let goesOn = shell.withLock { shell -> Bool in
@@ -210,7 +244,7 @@ extension JobQueue {
         leave(run.kind)
         Task.detached { await self.work() }
       }
-      return false
+      return .retire
     }
   }
 
@@ -229,10 +263,10 @@ extension JobQueue {
 
   /// Settles a run that was told to stop, in a task that isn't cancelled.
   ///
-  /// - Returns: Whether this task may go on with the next job.
+  /// - Returns: What this task does next.
   private func conclude(
     _ run: JobRun, _ reason: JobRun.Reason, _ result: Result<Void, any Error>, elapsed: Duration
-  ) async -> Bool {
+  ) async -> Step {
     switch (reason, result) {
     case (.timeout, .failure(let error)):
       if !run.isFallback, !run.endsWithDeadline, run.item.job.options.usesFallback,
@@ -246,13 +280,13 @@ extension JobQueue {
     case (_, .success): await settle(run, result, elapsed: elapsed)
     }
     finish(run)
-    return true
+    return .look
   }
 
   /// Runs the fallback of a job that took too long, in the slot of its run.
   private func fallBack(
     _ run: JobRun, _ fallback: @escaping JobHandlers.Handler.Body, elapsed: Duration
-  ) async -> Bool {
+  ) async -> Step {
     let next = makeRun(run.item, run.kind, isFallback: true)
     next.firstElapsed = elapsed
     next.former = run
@@ -260,7 +294,7 @@ extension JobQueue {
   }
 
   /// A run is over: its place is free.
-  private func finish(_ run: JobRun) {
+  func finish(_ run: JobRun) {
     shell.withLock { _ = $0.runs.removeValue(forKey: run.item.lease.token) }
     leave(run.kind)
   }

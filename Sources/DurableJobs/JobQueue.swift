@@ -148,10 +148,10 @@ extension JobQueue {
   /// - Throws: ``QueueFullError``; what its coding throws; what the store throws; `CancellationError` when the task is cancelled
   ///   before it is handed to the store.
   @discardableResult
-  public nonisolated(nonsending) func enqueue(
-    _ job: some DurableJob, options: JobOptions? = nil
+  public nonisolated(nonsending) func enqueue<Job: DurableJob>(
+    _ job: Job, options: JobOptions? = nil
   ) async throws -> JobInsertion {
-    try await insert([try submission(job, options)])[0]
+    try await insert([try submission(job, terms(Job.kind, options))])[0]
   }
 
   /// Puts jobs of one type in, all or none, in one commit.
@@ -165,17 +165,28 @@ extension JobQueue {
   public nonisolated(nonsending) func enqueue<Job: DurableJob>(
     contentsOf jobs: some Sequence<Job>, options: JobOptions? = nil
   ) async throws -> [JobInsertion] {
-    try await insert(try jobs.map { try submission($0, options) })
+    let terms = terms(Job.kind, options)
+    return try await insert(try jobs.map { try submission($0, terms) })
   }
 
   private func submission<Job: DurableJob>(
-    _ job: Job, _ options: JobOptions?
+    _ job: Job, _ terms: JobTerms
   ) throws -> JobSubmission {
-    if let options { requireValid(options.validate) }
-    let defaults = kindIndices[Job.kind].map { handlers[$0].options.defaults }
-    return JobSubmission(
-      kind: Job.kind, payload: try job.encodedPayload(),
-      options: options ?? defaults ?? JobTerms.standard.options)
+    JobSubmission(kind: Job.kind, payload: try job.encodedPayload(), terms: terms)
+  }
+
+  /// How jobs of a kind are run that are put in with these options, or with none.
+  private func terms(_ kind: String, _ options: JobOptions?) -> JobTerms {
+    guard let options else { return kindIndex(of: kind).map { handlers[$0].terms } ?? .standard }
+    requireValid(options.validate)
+    return .of(options)
+  }
+
+  /// Which handler a kind has.
+  func kindIndex(of kind: String) -> Int? {
+    // A few names are compared faster than one is hashed.
+    if handlers.count <= 4 { return handlers.firstIndex { $0.kind == kind } }
+    return kindIndices[kind]
   }
 
   private nonisolated(nonsending) func insert(

@@ -7,7 +7,12 @@ public struct JobSubmission: Sendable {
   /// What its body gets, as bytes.
   public var payload: [UInt8]
   /// How it is to be run.
-  public var options: JobOptions
+  public var options: JobOptions {
+    get { terms.options }
+    set { terms = JobTerms(newValue) }
+  }
+  /// The options, shared by all jobs that have the same.
+  private(set) var terms: JobTerms
 
   /// Makes a submission.
   ///
@@ -16,9 +21,13 @@ public struct JobSubmission: Sendable {
   ///   - payload: What its body gets.
   ///   - options: How it is to be run.
   public init(kind: String, payload: [UInt8], options: JobOptions = JobOptions()) {
+    self.init(kind: kind, payload: payload, terms: .of(options))
+  }
+
+  init(kind: String, payload: [UInt8], terms: JobTerms) {
     self.kind = kind
     self.payload = payload
-    self.options = options
+    self.terms = terms
   }
 }
 
@@ -82,6 +91,7 @@ public struct JobRecord: Sendable {
 
   /// How it is to be run.
   public var options: JobOptions { terms.options }
+  var priority: JobPriority { terms.priority }
 
   static let failuresKept = 20
 }
@@ -91,7 +101,17 @@ public struct JobRecord: Sendable {
 /// Most jobs of a queue have the same options, and a million jobs wait: one word each.
 final class JobTerms: Sendable {
   let options: JobOptions
+  /// That of the options, which is asked for more often than all the rest.
+  let priority: JobPriority
   static let standard = JobTerms(JobOptions())
 
-  init(_ options: JobOptions) { self.options = options }
+  init(_ options: JobOptions) {
+    self.options = options
+    priority = options.priority
+  }
+
+  /// Those of some options: the standard ones when they are these.
+  static func of(_ options: JobOptions) -> JobTerms {
+    options == standard.options ? standard : JobTerms(options)
+  }
 }

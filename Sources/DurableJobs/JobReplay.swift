@@ -8,12 +8,12 @@ internal import ReliabilityCore
 /// Unchecked: made by one task, and handed whole to the lock that guards the table from then on.
 struct JobReplay: @unchecked Sendable {
   var table: JobTable
-  private(set) var head = JobLineHead()
+  var head = JobLineHead()
   /// Records of a kind that this version does not know.
   private(set) var unknown: [[UInt8]] = []
   var unknownMembers: [UInt64: UnknownMembers] = [:]
   /// Changes of jobs whose own record is lost.
-  private(set) var strayChanges = 0
+  var strayChanges = 0
 
   /// What a job's record has that this version does not know, each member with a comma before it.
   struct UnknownMembers: Sendable {
@@ -30,7 +30,7 @@ struct JobReplay: @unchecked Sendable {
   private var isThisBoot = false
   /// The jobs in the order of their records: as a rule the one in which they became ready.
   var read: [JobEntry] = []
-  private var sequence: UInt64 = 1
+  var sequence: UInt64 = 1
   // Most jobs of a queue have the same kind and options: those of the one before are tried first.
   private var lastKind: (text: [UInt8], index: Int)?
   private var lastTerms: (text: [UInt8], terms: JobTerms)?
@@ -132,14 +132,14 @@ struct JobReplay: @unchecked Sendable {
   // MARK: Jobs
 
   /// How long ago something was, as ``PersistedMoment`` says.
-  private func age(wall: Int64, up: Int64) -> Int64 {
+  func age(wall: Int64, up: Int64) -> Int64 {
     max(0, isThisBoot ? moment.sinceBoot.subtracting(up) : moment.wall.subtracting(wall))
   }
 
   /// When something is due on the table's clock that was so far off at a moment.
   ///
   /// Of another start of the machine only the wall clock tells, which may have jumped: then it is overdue by nothing.
-  private func due(_ delay: Int64, wall: Int64, up: Int64) -> Int64 {
+  func due(_ delay: Int64, wall: Int64, up: Int64) -> Int64 {
     let age = age(wall: wall, up: up)
     if isThisBoot { return now.monotonic.subtracting(age).adding(delay) }
     return now.monotonic.adding(max(0, delay) - min(max(0, delay), age))
@@ -219,141 +219,11 @@ struct JobReplay: @unchecked Sendable {
     if others.isEmpty { lastTerms = (Array(text), terms) }
     return terms
   }
-
-  // MARK: What happened to them
-
-  /// A change of one job.
-  struct Change {
-    var at: Int64 = 0
-    var delay: Int64?
-    var due: Int64 = 0
-    var isDead = false
-    var failure: JobFailure?
-    var note: String?
-  }
-
-  private mutating func change(
-    _ cursor: inout JSONCursor, _ apply: (JobEntry, Change) -> Void
-  ) -> Bool {
-    guard let id = cursor.identifier() else { return false }
-    var change = Change()
-    var up: Int64 = 0
-    while let name = cursor.nextName() {
-      switch String(decoding: name, as: UTF8.self) {
-      case "at": change.at = cursor.integer() ?? 0
-      case "up": up = cursor.integer() ?? 0
-      case "after_ns": change.delay = cursor.integer()
-      case "dead": change.isDead = cursor.isTrue()
-      case "failure": if let value = cursor.skipValue() { change.failure = JobFailure(text: value) }
-      case "note": change.note = cursor.string()
-      default: cursor.skipValue()
-      }
-    }
-    if let delay = change.delay { change.due = due(delay, wall: change.at, up: up) }
-    meet(id)
-    guard let entry = table.entries[id], !entry.record.state.isEnd else {
-      strayChanges += 1
-      return true
-    }
-    apply(entry, change)
-    if entry.record.state != .pending {
-      // Among those that end, or are due, at the same moment, the first to be told is the first.
-      entry.order = sequence
-      sequence += 1
-    }
-    if entry.record.state.isEnd { unknownMembers[id]?.ofJob = [] }
-    return true
-  }
-
-  private mutating func readClaim(_ cursor: inout JSONCursor) -> Bool {
-    guard cursor.enterArray() else { return false }
-    var claimed: [JobEntry?] = []
-    while cursor.hasNextElement() {
-      guard let id = cursor.identifier() else { return false }
-      meet(id)
-      claimed.append(table.entries[id])
-    }
-    guard cursor.nextName()?.elementsEqual("token".utf8) == true, var token = cursor.identifier()
-    else { return false }
-    for entry in claimed {
-      if let entry, !entry.record.state.isEnd {
-        entry.becomeReady()
-        entry.record.state = .running
-        entry.record.crashes += 1
-        entry.token = token
-        if entry.record.options.unique?.release == .started { entry.holdsKey = false }
-      } else {
-        strayChanges += 1
-      }
-      token += 1
-    }
-    head.tokens = max(head.tokens, token)
-    cursor.leaveObject()
-    return true
-  }
-
-  private mutating func readRedrive(_ cursor: inout JSONCursor) -> Bool {
-    guard let id = cursor.identifier() else { return false }
-    var at: Int64 = 0
-    var up: Int64 = 0
-    while let name = cursor.nextName() {
-      switch String(decoding: name, as: UTF8.self) {
-      case "at": at = cursor.integer() ?? 0
-      case "up": up = cursor.integer() ?? 0
-      default: cursor.skipValue()
-      }
-    }
-    meet(id)
-    guard let entry = table.entries[id],
-      entry.record.state == .failed || entry.record.state == .dead
-    else {
-      strayChanges += 1
-      return true
-    }
-    entry.record.state = .pending
-    entry.record.attempts = 0
-    entry.record.crashes = 0
-    entry.record.redrives += 1
-    entry.record.endedAt = nil
-    entry.holdsKey = entry.record.options.unique != nil
-    entry.readyAt = now.monotonic.subtracting(age(wall: at, up: up))
-    entry.due = 0
-    entry.order = sequence
-    sequence += 1
-    return true
-  }
-
-  /// A number that must not be given again, also when the record of the job is lost.
-  private mutating func meet(_ id: UInt64) { head.nextID = max(head.nextID, id + 1) }
 }
 
 extension JSONCursor {
   /// Passes the members that are left.
-  fileprivate mutating func leaveObject() {
+  mutating func leaveObject() {
     while nextName() != nil { skipValue() }
-  }
-}
-
-extension JobEntry {
-  /// The time that a job waited for has come: it counts as ready since then.
-  func becomeReady() {
-    guard record.state == .scheduled || record.state == .retrying else { return }
-    // Of a date it is not known when it came by the monotonic clock; such a job begins to age now.
-    if isDated { due = 0 } else { readyAt = due }
-    isDated = false
-  }
-
-  fileprivate func settle(as state: JobState) {
-    record.state = state
-    record.crashes = 0
-    isDated = false
-  }
-
-  fileprivate func end(as state: JobState, _ change: JobReplay.Change) {
-    settle(as: state)
-    record.endedAt = change.at
-    record.note = change.note
-    if state == .completed || state == .cancelled { record.payload = [] }
-    holdsKey = false
   }
 }

@@ -18,6 +18,8 @@
 ///   a token that isn't the job's latest, and say so; a cancellation makes the token void.
 /// - **Order.** ``claim(_:)`` gives jobs by priority, those of one priority by when they became ready, with the aging that
 ///   ``JobPriority`` describes.
+///
+/// ``settle(_:claiming:)`` is there for speed alone: a store that doesn't implement it settles, then claims.
 public protocol JobStore: Sendable {
   /// Puts jobs in, all or none.
   ///
@@ -40,6 +42,17 @@ public protocol JobStore: Sendable {
   ///
   /// - Returns: For each, in order, whether it was accepted: `false` for a token that isn't the job's latest.
   func settle(_ settlements: [JobSettlement]) async throws -> [Bool]
+
+  /// Says what became of claimed jobs and takes the next ones, as ``settle(_:)`` and then ``claim(_:)`` do.
+  ///
+  /// A worker that goes from one job to the next calls this once instead of each of the two: a durable store needs one commit for
+  /// both. What the two guarantee holds here too, with one addition: when the settlements are stored and the claim is not
+  /// possible, this doesn't throw, and ``JobTurn/claim`` is `nil`. So whoever gets an error knows that nothing was settled.
+  ///
+  /// - Returns: What was accepted, and what was claimed.
+  func settle(
+    _ settlements: [JobSettlement], claiming request: JobClaimRequest
+  ) async throws -> JobTurn
 
   /// Ends a job that has not ended, whatever it is doing.
   ///
@@ -72,6 +85,16 @@ public protocol JobStore: Sendable {
 
   /// How many jobs there are of each state.
   func figures() async throws -> JobFigures
+}
+
+extension JobStore {
+  /// Settles, then claims, in two calls.
+  public func settle(
+    _ settlements: [JobSettlement], claiming request: JobClaimRequest
+  ) async throws -> JobTurn {
+    let accepted = try await settle(settlements)
+    return JobTurn(accepted: accepted, claim: try? await claim(request))
+  }
 }
 
 /// What became of one submission.
@@ -194,6 +217,20 @@ public struct JobSettlement: Sendable {
   public init(_ lease: JobLease, _ outcome: Outcome) {
     self.lease = lease
     self.outcome = outcome
+  }
+}
+
+/// The answer to a worker that has ended some jobs and asked for the next ones.
+public struct JobTurn: Sendable {
+  /// For each settlement, in order, whether it was accepted.
+  public var accepted: [Bool]
+  /// What the worker got; `nil` when it has to ask again.
+  public var claim: JobClaim?
+
+  /// Makes an answer.
+  public init(accepted: [Bool], claim: JobClaim?) {
+    self.accepted = accepted
+    self.claim = claim
   }
 }
 

@@ -9,6 +9,22 @@ extension JobTable {
     var waited: Int64
   }
 
+  /// What a claim brought, and what is to be known about the rest.
+  struct ClaimedBatch {
+    var jobs: [Claimed]
+    /// When something is due, for a worker that got nothing; one that got work asks again before it sleeps.
+    var nextDue: Int64?
+    /// Whether other jobs are ready.
+    var hasMore: Bool
+  }
+
+  /// Takes the next jobs for a worker, and looks at what it leaves.
+  mutating func claimAndLookAhead(_ request: JobClaimRequest, now: Time) -> ClaimedBatch {
+    let jobs = claim(request, now: now)
+    return ClaimedBatch(
+      jobs: jobs, nextDue: jobs.isEmpty ? nextDue(now: now) : nil, hasMore: count(.pending) > 0)
+  }
+
   /// Makes jobs ready whose time has come.
   mutating func promote(now: Time) {
     while let entry = delayed.popFirst(due: now.monotonic) { arrive(entry, now: now) }
@@ -40,12 +56,12 @@ extension JobTable {
     _ entry: JobEntry, _ kind: Int, leaseEnd: Int64, now: Time
   ) -> Claimed {
     history?.append(JobMemento(entry))
-    let priority = entry.record.options.priority
+    let priority = entry.record.priority
     kinds[kind][priority].removeFirst()
     count(pending: priority, by: -1)
     count(entry, in: .pending, by: -1)
     take(entry, to: .running)
-    if entry.record.options.unique?.release == .started { releaseKey(entry) }
+    if entry.holdsKey, entry.record.options.unique?.release == .started { releaseKey(entry) }
     entry.token = nextToken
     nextToken += 1
     entry.leaseEnd = leaseEnd
@@ -76,7 +92,7 @@ extension JobTable {
         if kinds[kind][priority].count == 0 { continue }
         guard let entry = kinds[kind][priority].first() else { continue }
         if let other = best?.entry {
-          let otherPriority = other.record.options.priority
+          let otherPriority = other.record.priority
           if priority > otherPriority || priority == otherPriority && entry.order < other.order {
             best = Choice(entry: entry, index: index, isAged: false)
           }

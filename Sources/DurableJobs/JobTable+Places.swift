@@ -6,7 +6,7 @@ extension JobTable {
   /// Takes a job out of where it stands.
   mutating func leave(_ entry: JobEntry) {
     entry.place = 0
-    let priority = entry.record.options.priority
+    let priority = entry.record.priority
     switch entry.record.state {
     case .pending:
       pendingCounts[priority.rawValue] -= 1
@@ -51,7 +51,7 @@ extension JobTable {
 
   private mutating func queueUp(_ entry: JobEntry) {
     if entry.order == 0 { entry.order = entry.place }
-    let priority = entry.record.options.priority
+    let priority = entry.record.priority
     pendingCounts[priority.rawValue] += 1
     kinds[entry.kindIndex][priority].insert(entry)
   }
@@ -95,10 +95,14 @@ extension JobTable {
     }
   }
 
-  func kindIndexIfKnown(_ name: String) -> Int? { kindIndices[name] }
+  func kindIndexIfKnown(_ name: String) -> Int? {
+    // Most stores have a few kinds, whose names are compared faster than one is hashed.
+    if kinds.count <= 4 { return kinds.firstIndex { $0.name == name } }
+    return kindIndices[name]
+  }
 
   mutating func kindIndex(of name: String) -> Int {
-    if let index = kindIndices[name] { return index }
+    if let index = kindIndexIfKnown(name) { return index }
     kinds.append(Kind(name: name))
     kindIndices[name] = kinds.count - 1
     return kinds.count - 1

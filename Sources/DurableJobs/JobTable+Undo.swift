@@ -5,7 +5,8 @@ struct JobMemento {
   let entry: JobEntry
   /// Whether the job was not there before.
   let isNew: Bool
-  private let record: JobRecord
+  /// `nil` for one that was not there.
+  private let record: JobRecord?
   private let token: UInt64
   private let leaseEnd: Int64
   private let readyAt: Int64
@@ -17,7 +18,7 @@ struct JobMemento {
   init(_ entry: JobEntry, isNew: Bool = false) {
     self.entry = entry
     self.isNew = isNew
-    record = entry.record
+    record = isNew ? nil : entry.record
     token = entry.token
     leaseEnd = entry.leaseEnd
     readyAt = entry.readyAt
@@ -29,7 +30,7 @@ struct JobMemento {
 
   /// Gives the job back what it had, its place apart.
   func apply() {
-    entry.record = record
+    if let record { entry.record = record }
     entry.token = token
     // A lease that was renewed meanwhile stays as long as it is.
     entry.leaseEnd = max(entry.leaseEnd, leaseEnd)

@@ -139,10 +139,9 @@ extension JobTable {
     }
     let id = nextID
     nextID += 1
-    let terms = job.options == JobTerms.standard.options ? JobTerms.standard : JobTerms(job.options)
     let record = JobRecord(
       id: JobID(rawValue: id), kind: kinds[index].name, payload: job.payload, state: .scheduled,
-      enqueuedAt: now.wall, terms: terms)
+      enqueuedAt: now.wall, terms: job.terms)
     let entry = JobEntry(record, kindIndex: index)
     history?.append(JobMemento(entry, isNew: true))
     entries[id] = entry

@@ -6,7 +6,7 @@ public import ReliabilityCore
 ///       $0.handle(Transcode.self) { job, context in try await transcode(job.video) }
 ///     }
 public final class MemoryJobStore: JobStore {
-  private let table: Lock<JobTable>
+  let table: Lock<JobTable>
   private let clock: NanosecondClock
   private let wallClock: @Sendable () -> WallTime
 
@@ -41,13 +41,7 @@ public final class MemoryJobStore: JobStore {
   /// Takes jobs for a worker; never suspends.
   public func claim(_ request: JobClaimRequest) async throws -> JobClaim {
     let now = now
-    let (claimed, due, more) = table.withLock { table in
-      let claimed = table.claim(request, now: now)
-      // A worker that got work asks again before it sleeps.
-      return (claimed, claimed.isEmpty ? table.nextDue(now: now) : nil, table.count(.pending) > 0)
-    }
-    return JobClaim(
-      items: claimed.map(JobClaim.Item.init), nextDue: due.map { .nanoseconds($0) }, hasMore: more)
+    return JobClaim(table.withLock { $0.claimAndLookAhead(request, now: now) })
   }
 
   /// Makes leases longer; never suspends.
@@ -60,6 +54,20 @@ public final class MemoryJobStore: JobStore {
   public func settle(_ settlements: [JobSettlement]) async throws -> [Bool] {
     let now = now
     return table.withLock { table in settlements.map { table.settle($0, now: now) } }
+  }
+
+  /// Says what became of claimed jobs and takes the next ones, in one step; never suspends.
+  public func settle(
+    _ settlements: [JobSettlement], claiming request: JobClaimRequest
+  ) async throws -> JobTurn {
+    let now = now
+    let (accepted, claim) = table.withLock { table in
+      (
+        settlements.map { table.settle($0, now: now) },
+        table.claimAndLookAhead(request, now: now)
+      )
+    }
+    return JobTurn(accepted: accepted, claim: JobClaim(claim))
   }
 
   /// Ends a job that has not ended; never suspends.
@@ -146,6 +154,14 @@ public struct JobStoreOptions: Hashable, Sendable {
     JobTable.Rules(
       capacity: capacity, agingStep: agingStep.nanoseconds, endedKept: endedKept,
       endedAge: endedAge.nanoseconds)
+  }
+}
+
+extension JobClaim {
+  init(_ batch: JobTable.ClaimedBatch) {
+    self.init(
+      items: batch.jobs.map(Item.init), nextDue: batch.nextDue.map { .nanoseconds($0) },
+      hasMore: batch.hasMore)
   }
 }
 

@@ -11,7 +11,8 @@ extension ErrorReport {
   /// - Complexity: O(size of the report).
   public func json(pretty isPretty: Bool = false, limit: Int = defaultJSONLimit) -> [UInt8] {
     var writer = JSONWriter(
-      limit: max(limit, 1024), style: isPretty ? .pretty : .compact, truncationMember: "truncated")
+      limit: max(limit, 1024), style: isPretty ? .pretty : .compact, truncationMember: "truncated",
+      expected: 1024)
     writer.object(write)
     return writer.finish()
   }

@@ -51,10 +51,14 @@ package struct JSONWriter: Sendable {
   ///   - style: How it is laid out.
   ///   - truncationMember: The key of a member with the value `true` that the outermost object gets when it was
   ///     truncated. Plain ASCII, 32 bytes at most; `nil` for none.
-  package init(limit: Int = .max, style: Style = .compact, truncationMember: String? = nil) {
+  ///   - expected: For how many bytes there is to be room from the start.
+  package init(
+    limit: Int = .max, style: Style = .compact, truncationMember: String? = nil, expected: Int = 0
+  ) {
     self.limit = max(limit, Self.minimumLimit)
     self.isPretty = style == .pretty
     self.truncationMember = truncationMember
+    if expected > 0 { bytes.reserveCapacity(min(expected, self.limit)) }
   }
 
   /// The document.
@@ -279,21 +283,37 @@ extension JSONWriter {
     return count
   }
 
-  private mutating func appendEscaped(_ utf8: some Sequence<UInt8>) {
-    for byte in utf8 {
-      switch byte {
-      case 0x22, 0x5C: appendEscape(byte)
-      case 0x08: appendEscape(UInt8(ascii: "b"))
-      case 0x09: appendEscape(UInt8(ascii: "t"))
-      case 0x0A: appendEscape(UInt8(ascii: "n"))
-      case 0x0C: appendEscape(UInt8(ascii: "f"))
-      case 0x0D: appendEscape(UInt8(ascii: "r"))
-      case 0..<0x20:
-        bytes += "\\u00".utf8
-        bytes.append(UInt8(ascii: "0") + byte / 16)
-        bytes.append(byte % 16 < 10 ? 0x30 + byte % 16 : 0x57 + byte % 16)
-      default: bytes.append(byte)
-      }
+  private mutating func appendEscaped(_ utf8: some Collection<UInt8>) {
+    let isDone: Void? = utf8.withContiguousStorageIfAvailable { unsafe appendRuns($0) }
+    guard isDone == nil else { return }
+    unsafe ContiguousArray(utf8).withUnsafeBufferPointer { unsafe appendRuns($0) }
+  }
+
+  /// Appends what needs no escape piece by piece, not byte by byte: most strings are one piece.
+  private mutating func appendRuns(_ utf8: UnsafeBufferPointer<UInt8>) {
+    var start = 0
+    for index in 0..<utf8.count {
+      let byte = unsafe utf8[index]
+      if byte >= 0x20, byte != 0x22, byte != 0x5C { continue }
+      unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[start..<index]))
+      start = index + 1
+      escape(byte)
+    }
+    unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[start...]))
+  }
+
+  private mutating func escape(_ byte: UInt8) {
+    switch byte {
+    case 0x22, 0x5C: appendEscape(byte)
+    case 0x08: appendEscape(UInt8(ascii: "b"))
+    case 0x09: appendEscape(UInt8(ascii: "t"))
+    case 0x0A: appendEscape(UInt8(ascii: "n"))
+    case 0x0C: appendEscape(UInt8(ascii: "f"))
+    case 0x0D: appendEscape(UInt8(ascii: "r"))
+    default:
+      bytes += "\\u00".utf8
+      bytes.append(UInt8(ascii: "0") + byte / 16)
+      bytes.append(byte % 16 < 10 ? 0x30 + byte % 16 : 0x57 + byte % 16)
     }
   }
 

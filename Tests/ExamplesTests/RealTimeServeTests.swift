@@ -20,6 +20,33 @@ struct RealTimeServeTests {
     await origin.stop()
   }
 
+  private static let promtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"].first {
+    FileManager.default.isExecutableFile(atPath: $0)
+  }
+
+  /// By the judge that Prometheus brings along; the strict parser of the metrics' own tests needs nothing.
+  @Test(.enabled(if: promtool != nil, "needs promtool of Prometheus"))
+  func promtoolAcceptsTheMetrics() async throws {
+    try await withOrigin { origin in
+      let service = try await Service(["--allow-private"])
+      let body = #"{"url":"\#(origin)/a.txt"}"#
+      let job = try await service.send("POST", "/api/v1/analysis", body: body).json()
+      _ = try await service.wait(for: try #require(job["id"] as? String), ["completed"])
+      let metrics = try await service.get("/metrics")
+      #expect(metrics.status == 200)
+      try service.directory.write(metrics.body, to: "metrics")
+      let verdict = await
+        (try Command(
+          [
+            "-c",
+            "\(try #require(Self.promtool)) check metrics <'\(service.directory.file("metrics"))'",
+          ],
+          program: "/bin/sh")).wait()
+      #expect(verdict.status == 0, "\(verdict.output) \(verdict.error)")
+      #expect(await service.stop().status == 0)
+    }
+  }
+
   @Test func aJobIsTakenDoneAndShown() async throws {
     try await withOrigin { origin in
       let service = try await Service(["--allow-private"])

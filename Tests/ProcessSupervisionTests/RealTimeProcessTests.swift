@@ -1,4 +1,5 @@
+import ReliabilityTestSupport
 import Testing
 
 /// What runs real processes, one test after another: several count this process's children and descriptors.
-@Suite(.serialized, .timeLimit(.minutes(15))) enum RealTimeProcessTests {}
+@Suite(.realTime, .serialized, .timeLimit(.minutes(15))) enum RealTimeProcessTests {}

@@ -5,11 +5,12 @@ import Reliability
 enum Thresholds {
   static func run(_ arguments: Arguments, _ findings: Findings) async throws {
     let scratch = Scratch(arguments)
+    // First, as they may still be going on, in a process of their own.
+    if let path = arguments["downloads"] { try await downloads(path, findings) }
     try await LockMeasure.run(scratch, arguments.int("lock-milliseconds", default: 2000), findings)
     try await QueueMeasure.run(scratch, findings)
     try await RecoveryMeasure.run(scratch, findings)
     try await HealthMeasure.run(findings)
-    if let path = arguments["downloads"] { try await downloads(path, findings) }
   }
 
   /// What `downloader demo --json` said: sixty files from a server that misbehaves in seven ways.
