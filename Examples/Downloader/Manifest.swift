@@ -5,8 +5,8 @@ internal import ReliabilityExampleSupport
 /// What is in an output directory: `manifest.json`, which several downloaders may share.
 ///
 /// A file is written down before it gets its name, and confirmed after. So a file that has its name is never
-/// downloaded twice, whenever its downloader was killed. Changes are written in groups: what comes while one group is
-/// being written goes with the next.
+/// downloaded twice, whenever its downloader was killed. That is written to the journal; `manifest.json` itself, which has
+/// every file in it, is written anew from time to time, for a twentieth of the time at most, and at the end.
 final class Manifest: Sendable {
   /// One file.
   struct Entry: Codable, Hashable, Sendable {
@@ -27,23 +27,29 @@ final class Manifest: Sendable {
     var files: [String: Entry] = [:]
   }
 
-  fileprivate enum Change: Sendable {
-    case add(name: String, Entry)
-    case confirm(name: String)
-  }
-
-  fileprivate struct State {
-    /// As it was last read or written, with what other downloaders had written by then.
+  private struct State {
+    /// What is in the file and in the journal, as far as this process knows.
     var known: Document?
-    var pending: [Change] = []
-    var waiters: [CheckedContinuation<Void, any Error>] = []
-    var isWriting = false
+    /// Files that got their names, not yet in the journal.
+    var confirmed: [Change] = []
+    /// Whether the journal has something that the file may not have.
+    var isAhead = false
+    /// Whether a task writes the manifest as long as the journal is ahead.
+    var isFolding = false
+    /// The last one that writes it, or wrote it: one after the other.
+    var lastFold: Task<Void, any Error>?
     /// Names that downloads of this process have taken, by address.
     var claims: [String: String] = [:]
+
+    mutating func takeConfirmed() -> [Change] {
+      defer { confirmed = [] }
+      return confirmed
+    }
   }
 
   private let directory: String
   private let document: AtomicDocument<Document>
+  private let journal: ManifestJournal
   private let state = Lock(State())
 
   /// - Parameters:
@@ -55,6 +61,7 @@ final class Manifest: Sendable {
     configuration.file.durability = .ordered
     document = AtomicDocument(
       "\(directory)/manifest.json", configuration: configuration, observer: observer)
+    journal = ManifestJournal(of: "\(directory)/manifest.json")
   }
 
   /// How often it was saved, taken from its backup, or moved aside.
@@ -74,9 +81,18 @@ final class Manifest: Sendable {
 
   /// Reads what is there, unless that was done.
   func load() async {
-    guard state.withLock({ $0.known }) == nil else { return }
-    let loaded = try? await document.load(default: Document())
-    state.withLock { $0.known = $0.known ?? loaded }
+    guard state.withLock({ $0.known == nil }) else { return }
+    // The journal first: what another downloader takes out of it meanwhile is in the file then.
+    let changes = try? await journal.changes().0
+    var loaded = (try? await document.load(default: Document())) ?? Document()
+    for change in changes ?? [] { loaded.apply(change) }
+    take(loaded)
+  }
+
+  private func take(_ document: Document) {
+    state.withLock { state in
+      if state.known == nil { state.known = document } else { state.known!.merge(document) }
+    }
   }
 
   /// The address a name belongs to, as far as this process knows.
@@ -101,61 +117,108 @@ final class Manifest: Sendable {
   ///
   /// - Throws: What the disk throws; then it must not get it.
   func willPublish(_ item: DownloadItem, _ outcome: TransferOutcome) async throws {
-    let entry = Entry(
-      url: item.url.absoluteString, bytes: outcome.bytes, sha256: outcome.digest,
-      state: .publishing, at: WallTime.now.nanosecondsSince1970)
-    try await write(.add(name: item.name, entry))
+    await load()
+    let now = WallTime.now.nanosecondsSince1970
+    let (change, confirmed) = state.withLock { state in
+      let before = state.known?.files[item.name]?.at ?? .min
+      let entry = Entry(
+        url: item.url.absoluteString, bytes: outcome.bytes, sha256: outcome.digest,
+        state: .publishing, at: max(now, before < .max ? before + 1 : before))
+      return (Change(name: item.name, entry: entry), state.takeConfirmed())
+    }
+    do {
+      try await journal.append(confirmed + [change], durability: .ordered)
+    } catch {
+      state.withLock { $0.confirmed += confirmed }
+      throw error
+    }
+    noteAhead { $0.known?.apply(change) }
   }
 
-  /// The file has its name; written down with the next group.
+  /// The file has its name; written down with the next one, or when the manifest is.
   func didPublish(_ item: DownloadItem) {
-    let starts = state.withLock { state in
-      state.pending.append(.confirm(name: item.name))
-      return state.begin()
+    noteAhead { state in
+      let change = Change(name: item.name, confirms: state.known?.files[item.name]?.at)
+      state.known?.apply(change)
+      state.confirmed.append(change)
     }
-    if starts { startWriting() }
   }
 
-  /// Waits until everything is written.
+  /// Waits until everything is in the manifest.
   func flush() async throws {
-    guard state.withLock({ $0.isWriting || !$0.pending.isEmpty }) else { return }
-    try await write(nil)
+    let (isAhead, last) = state.withLock { ($0.isAhead, $0.lastFold) }
+    if isAhead { return try await fold() }
+    try await last?.value
   }
 
-  private func write(_ change: Change?) async throws {
-    try await withCheckedThrowingContinuation { continuation in
-      let starts = state.withLock { state in
-        if let change { state.pending.append(change) }
-        state.waiters.append(continuation)
-        return state.begin()
+  private func noteAhead(_ body: (inout State) -> Void) {
+    let starts = state.withLock { state in
+      body(&state)
+      state.isAhead = true
+      defer { state.isFolding = true }
+      return !state.isFolding
+    }
+    if starts { Task.detached { await self.foldWhileAhead() } }
+  }
+
+  /// Writes the manifest again and again, and rests twenty times as long as that took, as long as there is something new.
+  private func foldWhileAhead() async {
+    while true {
+      let start = ContinuousClock.now
+      do {
+        try await fold()
+      } catch {
+        // The next change tries again; the flush at the end tells.
+        return state.withLock { $0.isFolding = false }
       }
-      if starts { startWriting() }
+      let rest = max((ContinuousClock.now - start) * 20, .milliseconds(50))
+      try? await ContinuousClock().wait(for: rest)
+      let isDone = state.withLock { state in
+        if !state.isAhead { state.isFolding = false }
+        return !state.isFolding
+      }
+      if isDone { return }
     }
   }
 
-  /// Detached: who is cancelled must not take the others' changes along.
-  private func startWriting() { Task.detached { await self.writeAll() } }
+  /// Puts what is in the journal into the manifest; not to be cancelled, as what is in memory has to reach the disk.
+  private func fold() async throws {
+    let task = state.withLock { state in
+      let task = Task.detached { [last = state.lastFold] in
+        _ = await last?.result
+        try await self.writeManifest()
+      }
+      state.lastFold = task
+      return task
+    }
+    try await task.value
+  }
 
-  private func writeAll() async {
-    while true {
-      let group = state.withLock { state -> ([Change], [CheckedContinuation<Void, any Error>])? in
-        if state.pending.isEmpty, state.waiters.isEmpty {
-          state.isWriting = false
-          return nil
-        }
-        defer { (state.pending, state.waiters) = ([], []) }
-        return (state.pending, state.waiters)
+  private func writeManifest() async throws {
+    let confirmed = state.withLock { state in
+      state.isAhead = false
+      return state.takeConfirmed()
+    }
+    do {
+      if !confirmed.isEmpty { try await journal.append(confirmed, durability: .none) }
+    } catch {
+      state.withLock { state in
+        state.confirmed += confirmed
+        state.isAhead = true
       }
-      guard let (changes, waiters) = group else { return }
-      do {
-        let new = try await document.update(default: Document()) { document in
-          for change in changes { document.apply(change) }
-        }
-        state.withLock { $0.known = new }
-        for waiter in waiters { waiter.resume() }
-      } catch {
-        for waiter in waiters { waiter.resume(throwing: error) }
+      throw error
+    }
+    do {
+      let (changes, end) = try await journal.changes()
+      guard let end else { return }
+      let new = try await document.update(default: Document()) { document in
+        for change in changes { document.apply(change) }
       }
+      take(new)
+      try await journal.forget(upTo: end)
+    } catch {
+      state.withLock { $0.isAhead = true }
+      throw error
     }
   }
 
@@ -172,21 +235,5 @@ final class Manifest: Sendable {
       unsafe piece.withUnsafeBytes { unsafe digest.update($0) }
     }
     return digest.hexadecimal == sha256
-  }
-}
-
-extension Manifest.State {
-  fileprivate mutating func begin() -> Bool {
-    defer { isWriting = true }
-    return !isWriting
-  }
-}
-
-extension Manifest.Document {
-  fileprivate mutating func apply(_ change: Manifest.Change) {
-    switch change {
-    case .add(let name, let entry): files[name] = entry
-    case .confirm(let name): files[name]?.state = .published
-    }
   }
 }

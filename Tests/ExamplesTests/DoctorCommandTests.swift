@@ -74,6 +74,7 @@ import Testing
     let manifest = Manifest(in: scratch.path) { told.append("\($0)") }
     let item = try DownloadPlan.item("https://example.org/a.bin")
     try await manifest.willPublish(item, TransferOutcome(bytes: 3, digest: nil))
+    try await manifest.flush()
     #expect(told.all.contains { $0.contains("is damaged") })
     let counts = manifest.figures.samples().filter { $0.value > 0 }.map(\.name)
     #expect(counts.contains("document_quarantined_total"))
