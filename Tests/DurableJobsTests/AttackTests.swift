@@ -253,33 +253,15 @@ import Testing
   }
 
   /// A memory store that lets a test do something right after a claim.
-  final class HookedStore: JobStore {
+  final class HookedStore: WrappingStore {
     let inner = MemoryJobStore()
     let afterClaim = Lock<(@Sendable (JobID) async throws -> Void)?>(nil)
 
-    func insert(_ jobs: [JobSubmission]) async throws -> [JobInsertion] {
-      try await inner.insert(jobs)
-    }
     func claim(_ request: JobClaimRequest) async throws -> JobClaim {
       let claim = try await inner.claim(request)
       let hook = afterClaim.withLock { $0 }
       for item in claim.items { try await hook?(item.job.id) }
       return claim
     }
-    func renew(_ leases: [JobLease], for duration: Duration) async throws -> [JobLease] {
-      try await inner.renew(leases, for: duration)
-    }
-    func settle(_ settlements: [JobSettlement]) async throws -> [Bool] {
-      try await inner.settle(settlements)
-    }
-    func cancel(_ id: JobID, reason: String) async throws -> JobState? {
-      try await inner.cancel(id, reason: reason)
-    }
-    func redrive(_ id: JobID) async throws -> Bool { try await inner.redrive(id) }
-    func recover() async throws -> [JobID] { try await inner.recover() }
-    func trim() async throws -> [JobID] { try await inner.trim() }
-    func job(_ id: JobID) async throws -> JobRecord? { try await inner.job(id) }
-    func jobs(_ query: JobQuery) async throws -> [JobRecord] { try await inner.jobs(query) }
-    func figures() async throws -> JobFigures { try await inner.figures() }
   }
 }

@@ -110,7 +110,7 @@ import Testing
     #expect(try await lab.queue.status(of: id)?.state == .running)
   }
 
-  final class FlakyStore: JobStore {
+  final class FlakyStore: WrappingStore {
     let inner = MemoryJobStore()
     let isFull = Lock(false)
     let failsToSettle = Lock(0)
@@ -118,12 +118,6 @@ import Testing
     func insert(_ jobs: [JobSubmission]) async throws -> [JobInsertion] {
       if isFull.withLock({ $0 }) { throw Trouble() }
       return try await inner.insert(jobs)
-    }
-    func claim(_ request: JobClaimRequest) async throws -> JobClaim {
-      try await inner.claim(request)
-    }
-    func renew(_ leases: [JobLease], for duration: Duration) async throws -> [JobLease] {
-      try await inner.renew(leases, for: duration)
     }
     func settle(_ settlements: [JobSettlement]) async throws -> [Bool] {
       let fails = failsToSettle.withLock { left in
@@ -133,14 +127,5 @@ import Testing
       if fails { throw Trouble() }
       return try await inner.settle(settlements)
     }
-    func cancel(_ id: JobID, reason: String) async throws -> JobState? {
-      try await inner.cancel(id, reason: reason)
-    }
-    func redrive(_ id: JobID) async throws -> Bool { try await inner.redrive(id) }
-    func recover() async throws -> [JobID] { try await inner.recover() }
-    func trim() async throws -> [JobID] { try await inner.trim() }
-    func job(_ id: JobID) async throws -> JobRecord? { try await inner.job(id) }
-    func jobs(_ query: JobQuery) async throws -> [JobRecord] { try await inner.jobs(query) }
-    func figures() async throws -> JobFigures { try await inner.figures() }
   }
 }

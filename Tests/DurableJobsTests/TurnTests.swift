@@ -162,7 +162,7 @@ import Testing
   }
 
   /// Cancels the second job before its worker learns that it has it.
-  private final class CancellingStore: JobStore {
+  private final class CancellingStore: WrappingStore {
     let inner = MemoryJobStore()
     let queue = Lock<JobQueue?>(nil)
 
@@ -175,26 +175,5 @@ import Testing
       }
       return turn
     }
-    func insert(_ jobs: [JobSubmission]) async throws -> [JobInsertion] {
-      try await inner.insert(jobs)
-    }
-    func claim(_ request: JobClaimRequest) async throws -> JobClaim {
-      try await inner.claim(request)
-    }
-    func renew(_ leases: [JobLease], for duration: Duration) async throws -> [JobLease] {
-      try await inner.renew(leases, for: duration)
-    }
-    func settle(_ settlements: [JobSettlement]) async throws -> [Bool] {
-      try await inner.settle(settlements)
-    }
-    func cancel(_ id: JobID, reason: String) async throws -> JobState? {
-      try await inner.cancel(id, reason: reason)
-    }
-    func redrive(_ id: JobID) async throws -> Bool { try await inner.redrive(id) }
-    func recover() async throws -> [JobID] { try await inner.recover() }
-    func trim() async throws -> [JobID] { try await inner.trim() }
-    func job(_ id: JobID) async throws -> JobRecord? { try await inner.job(id) }
-    func jobs(_ query: JobQuery) async throws -> [JobRecord] { try await inner.jobs(query) }
-    func figures() async throws -> JobFigures { try await inner.figures() }
   }
 }
